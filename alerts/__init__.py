@@ -1,0 +1,1 @@
+"""Turn plans into recording rules, burn-rate alerts, their tests and Alertmanager routing."""

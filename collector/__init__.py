@@ -1,0 +1,1 @@
+"""Turn plans into OpenTelemetry Collector configs."""

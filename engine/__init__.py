@@ -1,0 +1,1 @@
+"""Drive the compiler: pipeline, writer, reporters and command line."""

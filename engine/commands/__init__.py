@@ -1,0 +1,1 @@
+"""Hold one module per command; each is imported only when it runs."""

@@ -1,0 +1,1 @@
+"""Print diagnostics, one module per format."""

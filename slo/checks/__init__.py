@@ -1,0 +1,1 @@
+"""Check the meaning of plans, one concern per module."""

@@ -1,0 +1,103 @@
+"""
+Name every series, label and group that the compiler writes.
+
+The series and labels named after sloth are its public interface (sloth v0.16,
+`pkg/common/conventions`): dashboards and tools made for sloth read them unchanged.
+"""
+
+from __future__ import annotations
+
+from slo.duration import Duration
+
+__all__ = [
+    "CURRENT_BURN_RATE",
+    "ERROR_BUDGET",
+    "ERROR_BUDGET_REMAINING",
+    "ERROR_EVENTS",
+    "IDENTITY_LABELS",
+    "INFO",
+    "LABEL_ID",
+    "LABEL_MODE",
+    "LABEL_OBJECTIVE",
+    "LABEL_SERVICE",
+    "LABEL_SEVERITY",
+    "LABEL_SLO",
+    "LABEL_SPEC",
+    "LABEL_VERSION",
+    "LABEL_WINDOW",
+    "OBJECTIVE",
+    "OWNER_LABEL",
+    "PERIOD_BURN_RATE",
+    "TIER_LABEL",
+    "TIME_PERIOD_DAYS",
+    "TOTAL_EVENTS",
+    "error_events_rate",
+    "error_events_thinned",
+    "error_ratio",
+    "identity_labels",
+    "selector",
+    "total_events_rate",
+    "total_events_thinned",
+]
+
+LABEL_ID = "sloth_id"
+LABEL_SERVICE = "sloth_service"
+LABEL_SLO = "sloth_slo"
+LABEL_WINDOW = "sloth_window"
+LABEL_SEVERITY = "sloth_severity"
+LABEL_VERSION = "sloth_version"
+LABEL_MODE = "sloth_mode"
+LABEL_SPEC = "sloth_spec"
+LABEL_OBJECTIVE = "sloth_objective"
+IDENTITY_LABELS = (LABEL_ID, LABEL_SERVICE, LABEL_SLO)
+
+OWNER_LABEL = "owner"
+TIER_LABEL = "tier"
+
+ERROR_RATIO_PREFIX = "slo:sli_error:ratio_rate"
+OBJECTIVE = "slo:objective:ratio"
+ERROR_BUDGET = "slo:error_budget:ratio"
+TIME_PERIOD_DAYS = "slo:time_period:days"
+CURRENT_BURN_RATE = "slo:current_burn_rate:ratio"
+PERIOD_BURN_RATE = "slo:period_burn_rate:ratio"
+ERROR_BUDGET_REMAINING = "slo:period_error_budget_remaining:ratio"
+INFO = "sloth_slo_info"
+
+# Ours: the two event rates that profile `exact` derives everything else from.
+ERROR_EVENTS = "slo:error_events"
+TOTAL_EVENTS = "slo:total_events"
+
+
+def error_ratio(window: Duration) -> str:
+    """Return the name of the error ratio over *window*, such as `slo:sli_error:ratio_rate5m`."""
+    return f"{ERROR_RATIO_PREFIX}{window}"
+
+
+def error_events_rate(window: Duration) -> str:
+    """Return the name of the rate of bad events per second over *window*."""
+    return f"{ERROR_EVENTS}:rate{window}"
+
+
+def total_events_rate(window: Duration) -> str:
+    """Return the name of the rate of all events per second over *window*."""
+    return f"{TOTAL_EVENTS}:rate{window}"
+
+
+def error_events_thinned(window: Duration, interval: Duration) -> str:
+    """Return the name of the bad event rate, averaged over each *interval*."""
+    return f"{ERROR_EVENTS}:rate{window}_avg{interval}"
+
+
+def total_events_thinned(window: Duration, interval: Duration) -> str:
+    """Return the name of the event rate, averaged over each *interval*."""
+    return f"{TOTAL_EVENTS}:rate{window}_avg{interval}"
+
+
+def identity_labels(slo_id: str, service: str, name: str) -> dict[str, str]:
+    """Return the three labels that identify an SLO in every series."""
+    return {LABEL_ID: slo_id, LABEL_SERVICE: service, LABEL_SLO: name}
+
+
+def selector(slo_id: str, service: str, name: str) -> str:
+    """Return the matchers of an SLO's series, in sloth's spelling."""
+    return f'{{{LABEL_ID}="{slo_id}", {LABEL_SERVICE}="{service}", {LABEL_SLO}="{name}"}}'

@@ -1,0 +1,1 @@
+"""Hold data files only."""

@@ -1,0 +1,1 @@
+"""Turn typed indicators into queries, one type per module."""

@@ -1,0 +1,230 @@
+"""
+Hold the one form that every dialect is lowered to.
+
+Nothing downstream of this module knows which dialect a plan came from, save for the three
+labels in `Origin` that sloth's info series prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from slo import conventions
+from slo.burnrate import AlertPolicy
+from slo.diagnostics import Span
+from slo.duration import Duration
+
+__all__ = [
+    "AlertMeta",
+    "EventsIndicator",
+    "Indicator",
+    "KubernetesMeta",
+    "Link",
+    "Origin",
+    "Owner",
+    "PluginCall",
+    "RatioIndicator",
+    "Receiver",
+    "SampleSeries",
+    "ServicePlan",
+    "SloPlan",
+    "SpecSet",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSeries:
+    """
+    Give series that make an indicator good or bad, for the generated tests.
+
+    Each member maps a series, written as PromQL prints it, to its increase per second.
+
+    Args:
+        good: Series whose growth counts as good events only.
+        bad: Series whose growth counts as bad events only.
+    """
+
+    good: tuple[tuple[str, Decimal], ...]
+    bad: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsIndicator:
+    """
+    Count bad events and all events, each by a PromQL template with `{{.window}}`.
+
+    Args:
+        error: Query for the rate of bad events.
+        total: Query for the rate of all events.
+        samples: Series for the generated tests, where the indicator knows them.
+    """
+
+    error: str
+    total: str
+    error_span: Span
+    total_span: Span
+    samples: SampleSeries | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RatioIndicator:
+    """Measure the error ratio itself, by one PromQL template with `{{.window}}`."""
+
+    error_ratio: str
+    span: Span
+
+
+Indicator = EventsIndicator | RatioIndicator
+
+
+@dataclass(frozen=True, slots=True)
+class AlertMeta:
+    """Hold what the user says of one severity's alerts; `None` in a plan means disabled."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Name an address that helps the person on call."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PluginCall:
+    """Ask for an SLO plugin by its id; a negative priority runs before the default rules."""
+
+    id: str
+    config: Mapping[str, Any]
+    priority: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say which dialect a plan was written in; `mode` and `spec` are sloth's own words."""
+
+    dialect: str
+    mode: str
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
+class SloPlan:
+    """
+    Describe one objective completely: what is measured, against what, and who is told.
+
+    Args:
+        objective: Target in percent, in (0, 100].
+        time_window: Rolling compliance period.
+        labels: Labels of every recorded series, in sloth's order of precedence.
+        group_by: Labels that split this SLO into one per value; `None` when unknown.
+        policy: Burn-rate thresholds with their windows, resolved for *time_window*.
+        min_bad_events: Bad events in the long window below which no burn-rate alert fires.
+        events_per_hour: Expected traffic, for the checks that need it.
+        override_default_plugins: Run only the listed plugins, as sloth's `overridePrevious`.
+    """
+
+    id: str
+    service: str
+    name: str
+    objective: Decimal
+    time_window: Duration
+    indicator: Indicator
+    policy: AlertPolicy
+    origin: Origin
+    span: Span
+    objective_span: Span
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    tier: str | None = None
+    runbook: str | None = None
+    links: tuple[Link, ...] = ()
+    group_by: tuple[str, ...] | None = ()
+    page: AlertMeta | None = None
+    ticket: AlertMeta | None = None
+    min_bad_events: int = 0
+    events_per_hour: Decimal | None = None
+    plugins: tuple[PluginCall, ...] = ()
+    override_default_plugins: bool = False
+
+    @property
+    def error_budget(self) -> Decimal:
+        """Return the share of events that may be bad, exactly: `(100 - objective) / 100`."""
+        return (100 - self.objective) / 100
+
+    @property
+    def identity_labels(self) -> dict[str, str]:
+        """Return the labels that identify this SLO in every series."""
+        return conventions.identity_labels(self.id, self.service, self.name)
+
+    @property
+    def selector(self) -> str:
+        """Return the matchers of this SLO's own series."""
+        return conventions.selector(self.id, self.service, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesMeta:
+    """Carry the metadata of a custom resource over to the object made from it."""
+
+    name: str
+    namespace: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """Hold the SLOs of one document: one service, or one custom resource."""
+
+    service: str
+    slos: tuple[SloPlan, ...]
+    source: str
+    kubernetes: KubernetesMeta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """
+    Say where one severity of an owner's alerts goes; exactly one kind per receiver.
+
+    Args:
+        kind: `pagerduty`, `slack`, `email` or `webhook`.
+        settings: Alertmanager settings of that kind; secrets only as `*_file` paths.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Name a team and the receivers of its pages and tickets."""
+
+    name: str
+    page: tuple[Receiver, ...]
+    ticket: tuple[Receiver, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSet:
+    """Hold everything that one run has read."""
+
+    services: tuple[ServicePlan, ...] = ()
+    owners: tuple[Owner, ...] = ()
+
+    @property
+    def slos(self) -> tuple[SloPlan, ...]:
+        """Return the SLOs of all services in reading order."""
+        return tuple(slo for service in self.services for slo in service.slos)

@@ -1,0 +1,1 @@
+"""Read one dialect per module into plans."""

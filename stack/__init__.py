@@ -1,0 +1,1 @@
+"""Run the real programs that the compiled files are made for."""
