@@ -28,27 +28,10 @@ __all__ = [
     "PluginCall",
     "RatioIndicator",
     "Receiver",
-    "SampleSeries",
     "ServicePlan",
     "SloPlan",
     "SpecSet",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSeries:
-    """
-    Give series that make an indicator good or bad, for the generated tests.
-
-    Each member maps a series, written as PromQL prints it, to its increase per second.
-
-    Args:
-        good: Series whose growth counts as good events only.
-        bad: Series whose growth counts as bad events only.
-    """
-
-    good: tuple[tuple[str, Decimal], ...]
-    bad: tuple[tuple[str, Decimal], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +42,12 @@ class EventsIndicator:
     Args:
         error: Query for the rate of bad events.
         total: Query for the rate of all events.
-        samples: Series for the generated tests, where the indicator knows them.
     """
 
     error: str
     total: str
     error_span: Span
     total_span: Span
-    samples: SampleSeries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +68,7 @@ class AlertMeta:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    for_: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +91,20 @@ class PluginCall:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Say which dialect a plan was written in; `mode` and `spec` are sloth's own words."""
+    """
+    Say which dialect a plan was written in.
+
+    Args:
+        mode: sloth's word for how it would have been run, a label of its info series.
+        spec: sloth's word for the dialect, a label of its info series.
+        float_objective: Objective as the binary float that sloth computes with, where that
+            is not simply the float of the decimal.
+    """
 
     dialect: str
     mode: str
     spec: str
+    float_objective: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +121,8 @@ class SloPlan:
         min_bad_events: Bad events in the long window below which no burn-rate alert fires.
         events_per_hour: Expected traffic, for the checks that need it.
         override_default_plugins: Run only the listed plugins, as sloth's `overridePrevious`.
+        alert_on_exhaustion: Open a ticket when the budget is gone.
+        alert_on_missing_data: Open a ticket when the indicator has no data.
     """
 
     id: str
@@ -155,6 +148,8 @@ class SloPlan:
     events_per_hour: Decimal | None = None
     plugins: tuple[PluginCall, ...] = ()
     override_default_plugins: bool = False
+    alert_on_exhaustion: bool = True
+    alert_on_missing_data: bool = True
 
     @property
     def error_budget(self) -> Decimal:

@@ -1,0 +1,53 @@
+# `make` alone prints what there is to do.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup demo test test-journey lint bench clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv with the command `slo` and everything for development
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is missing or older than 3.11: name another one with PYTHON=..." >&2; exit 1; }
+	@echo "Setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	@touch $@
+
+demo: ## Break a shop on real servers, watch its SLO page and recover (KEEP=1 leaves it running)
+	@scripts/install-tools
+	@$(MAKE) --no-print-directory setup
+	@$(BIN)/slo demo
+
+test: setup ## Run all tests but the journey; tests skip where a program is missing
+	$(BIN)/pytest -n 2 -m "not journey"
+
+test-journey: setup ## Run the whole demo as a test
+	$(BIN)/pytest -m journey
+
+lint: setup ## Check style, formatting, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## Measure speed and cost; takes minutes
+	@for benchmark in benchmarks/*.py; do \
+	  echo "== $$benchmark"; \
+	  $(BIN)/python "$$benchmark"; \
+	done
+
+clean: ## Remove everything that the other targets make
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,381 @@
+"""
+Read YAML files into values that know where they stand.
+
+PyYAML's C parser composes one document at a time; our own builder turns it into plain values
+in the same pass, with the scalars of YAML 1.2 and every key and value traceable to its line.
+The parser is recursive C code that a hostile file can crash, so size and depth are capped on
+the text before it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml._yaml import CParser
+
+from slo.diagnostics import Diagnostic, Severity, Span
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "Document",
+    "Map",
+    "Seq",
+    "Source",
+    "key_span",
+    "parse_documents",
+    "raw_text",
+    "span_of",
+]
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 100
+MAX_VALUES = 500_000
+# A file that stays under the byte cap can still explode through aliases; legitimate specs
+# share a handful of anchors, so far fewer expansions are allowed than plain values.
+MAX_EXPANDED = 20_000
+
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_BASED_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_CONSTANTS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf"), float("inf")),
+    "-.inf": float("-inf"),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_YAML_11_BOOLS = frozenset(
+    "yes Yes YES no No NO on On ON off Off OFF y Y n N".split()
+)
+_YAML_11_NUMBER = re.compile(r"[-+]?(?:0[0-7]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)\Z")
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_BRACKETS = re.compile(r"[\[\]{}\n]")
+_DEEP_BLOCK = re.compile(r"^ {%d}|^ *(?:[-?] +){50}" % (MAX_DEPTH * 4), re.MULTILINE)
+
+
+class Map(dict[str, Any]):
+    """Be a mapping whose keys and values remember their nodes."""
+
+    __slots__ = ("node", "nodes")
+
+    def __init__(self, node: yaml.MappingNode) -> None:
+        super().__init__()
+        self.node: yaml.Node = node
+        self.nodes: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+
+
+class Seq(list[Any]):
+    """Be a sequence whose members remember their nodes."""
+
+    __slots__ = ("node", "nodes")
+
+    def __init__(self, node: yaml.SequenceNode) -> None:
+        super().__init__()
+        self.node: yaml.Node = node
+        self.nodes: list[yaml.Node] = node.value
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Hold the text of one file.
+
+    Args:
+        path: As the user wrote it, for messages.
+    """
+
+    path: str
+    text: str
+
+    @property
+    def start(self) -> Span:
+        """Return the span of the file's first character."""
+        return Span(self.path, 1, 1, 1, 2)
+
+
+@dataclass(slots=True)
+class Document:
+    """Hold one YAML document of a source; `root` is `None` for an empty one."""
+
+    source: Source
+    root: Any
+    node: yaml.Node | None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+class _Composer(CParser):  # type: ignore[misc]
+    """Compose nodes whose tag is only their kind; values are resolved by `_Builder`."""
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        return kind.id
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        return None
+
+    def ascend_resolver(self) -> None:
+        return None
+
+
+class _LimitError(Exception):
+    def __init__(self, node: yaml.Node, code: str, message: str, hint: str) -> None:
+        self.node, self.code, self.message, self.hint = node, code, message, hint
+        super().__init__(message)
+
+
+def span_of(source: Source, node: yaml.Node) -> Span:
+    """Return the place of *node*; a block value ends with its first line."""
+    start, end = node.start_mark, node.end_mark
+    if end.line == start.line:
+        end_line, end_column = end.line, max(end.column, start.column + 1)
+    else:
+        end_line, end_column = start.line, start.column + 1
+    return Span(source.path, start.line + 1, start.column + 1, end_line + 1, end_column + 1)
+
+
+def key_span(source: Source, container: Map, key: str) -> Span:
+    """Return the place of *key* in *container*."""
+    return span_of(source, container.nodes[key][0])
+
+
+def raw_text(container: Map, key: str) -> str:
+    """Return a scalar as it is written, so that `99.90` can become an exact decimal."""
+    return str(container.nodes[key][1].value)
+
+
+def parse_documents(source: Source) -> Iterator[Document]:
+    """
+    Yield the documents of *source*, each with what was wrong with it.
+
+    A syntax error ends the file: the document that holds it has no root.
+    """
+    refused = _refuse_hostile(source)
+    if refused is not None:
+        yield Document(source, None, None, [refused])
+        return
+    try:
+        composer = _Composer(source.text)
+        while composer.check_node():
+            node = composer.get_node()
+            yield _Builder(source).build_document(node)
+    except yaml.MarkedYAMLError as error:
+        yield Document(source, None, None, [_syntax_error(source, error)])
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        yield Document(
+            source,
+            None,
+            None,
+            [Diagnostic("SLO002", Severity.ERROR, f"cannot read as YAML: {reason}", source.start)],
+        )
+
+
+def _refuse_hostile(source: Source) -> Diagnostic | None:
+    if len(source.text) > MAX_BYTES:
+        size = len(source.text) / 1024 / 1024
+        return Diagnostic(
+            "SLO003",
+            Severity.ERROR,
+            f"the file is {size:.1f} MiB long, more than {MAX_BYTES // 1024 // 1024} MiB",
+            source.start,
+            "split it: one file per service compiles faster and reads better",
+        )
+    deep = _DEEP_BLOCK.search(source.text)
+    offset = deep.start() if deep else _deep_flow(source.text)
+    if offset is None:
+        return None
+    line = source.text.count("\n", 0, offset) + 1
+    column = offset - (source.text.rfind("\n", 0, offset) + 1) + 1
+    return Diagnostic(
+        "SLO003",
+        Severity.ERROR,
+        f"nested more than {MAX_DEPTH} levels deep",
+        Span(source.path, line, column, line, column + 1),
+        "no spec needs this; look for an unclosed bracket",
+    )
+
+
+def _deep_flow(text: str) -> int | None:
+    """Return the offset at which brackets are nested too deep to compose safely."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return None
+    depth = 0
+    for match in _BRACKETS.finditer(text):
+        character = match.group()
+        if character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return match.start()
+        elif character == "\n":
+            # Brackets in quoted or block text need not balance; a new top-level key ends them.
+            following = text[match.end() : match.end() + 1]
+            if following.isalnum():
+                depth = 0
+        elif depth:
+            depth -= 1
+    return None
+
+
+def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    problem = error.problem or "syntax error"
+    message = f"{error.context}: {problem}" if error.context else problem
+    hint = None
+    if "\t" in source.text and "cannot start any token" in problem:
+        hint = "YAML does not allow tabs as indentation; use spaces"
+    elif "mapping values are not allowed" in problem:
+        hint = "quote the value if it holds ': ', or check the indentation of the line above"
+    elif "could not find expected ':'" in problem or "block mapping" in message:
+        hint = "check the indentation, and that every key ends in ':'"
+    span = Span(source.path, line, column, line, column + 1)
+    return Diagnostic("SLO002", Severity.ERROR, f"not valid YAML: {message}", span, hint)
+
+
+class _Builder:
+    """Turn the node tree of one document into values."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._diagnostics: list[Diagnostic] = []
+        self._values = 0
+        self._seen: set[int] = set()
+        self._expanded = 0
+
+    def build_document(self, node: yaml.Node) -> Document:
+        try:
+            root = self._build(node, 0)
+        except _LimitError as error:
+            span = span_of(self._source, error.node)
+            diagnostic = Diagnostic(error.code, Severity.ERROR, error.message, span, error.hint)
+            return Document(self._source, None, node, [*self._diagnostics, diagnostic])
+        return Document(self._source, root, node, self._diagnostics)
+
+    def _build(self, node: yaml.Node, depth: int) -> Any:
+        self._count(node, depth)
+        if type(node) is yaml.ScalarNode:
+            return self._scalar(node)
+        if type(node) is yaml.SequenceNode:
+            sequence = Seq(node)
+            sequence.extend([self._build(member, depth + 1) for member in node.value])
+            return sequence
+        return self._mapping(node, depth)
+
+    def _count(self, node: yaml.Node, depth: int) -> None:
+        self._values += 1
+        if depth > MAX_DEPTH:
+            raise _LimitError(
+                node,
+                "SLO003",
+                f"nested more than {MAX_DEPTH} levels deep",
+                "an alias that contains itself never ends; write the value out",
+            )
+        if type(node) is not yaml.ScalarNode:
+            identity = id(node)
+            if identity in self._seen:
+                self._expanded += 1
+            self._seen.add(identity)
+        if self._values > MAX_VALUES or (self._expanded and self._values > MAX_EXPANDED):
+            raise _LimitError(
+                node,
+                "SLO004",
+                f"aliases expand to more than {MAX_EXPANDED} values"
+                if self._expanded
+                else f"more than {MAX_VALUES} values in one document",
+                "write the values out, or split the document",
+            )
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> Map:
+        result = Map(node)
+        merges: list[yaml.Node] = []
+        for key_node, value_node in node.value:
+            if type(key_node) is not yaml.ScalarNode:
+                self._report("SLO009", key_node, "a key must be plain text", None)
+                continue
+            key = key_node.value
+            if key == "<<" and not key_node.style:
+                merges.append(value_node)
+                continue
+            if key in result:
+                first = span_of(self._source, result.nodes[key][0])
+                self._report(
+                    "SLO005",
+                    key_node,
+                    f"key `{key}` stands twice in the same mapping",
+                    "YAML would silently keep the last one; remove one of them",
+                    (("first written here", first),),
+                )
+                continue
+            result[key] = self._build(value_node, depth + 1)
+            result.nodes[key] = (key_node, value_node)
+        for merge in merges:
+            self._merge(result, merge, depth)
+        return result
+
+    def _merge(self, result: Map, node: yaml.Node, depth: int) -> None:
+        value = self._build(node, depth + 1)
+        for mapping in value if isinstance(value, Seq) else [value]:
+            if not isinstance(mapping, Map):
+                self._report("SLO009", node, "`<<` merges mappings only", "name an anchored mapping")
+                continue
+            for key, member in mapping.items():
+                if key not in result:
+                    result[key] = member
+                    result.nodes[key] = mapping.nodes[key]
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        text: str = node.value
+        if node.style or node.tag == _TEXT_TAG:
+            return text
+        if node.tag != "scalar":
+            self._report("SLO009", node, f"tag `{node.tag}` is not supported", "write the value plainly")
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        first = text[0]
+        if first.isdigit() or first in "+-.":
+            if _YAML_11_NUMBER.match(text):
+                self._trap(node, text)
+            if _INT.match(text):
+                return int(text) if len(text) < 300 else text
+            if _FLOAT.match(text):
+                return float(text)
+            if _BASED_INT.match(text):
+                return int(text, 0)
+        elif text in _YAML_11_BOOLS:
+            self._trap(node, text)
+        return text
+
+    def _trap(self, node: yaml.Node, text: str) -> None:
+        if text in _YAML_11_BOOLS:
+            other = "true" if text.lower() in ("yes", "on", "y") else "false"
+        elif ":" in text:
+            other = "a number in base 60"
+        else:
+            other = "an octal number"
+        span = span_of(self._source, node)
+        self._diagnostics.append(
+            Diagnostic(
+                "SLO006",
+                Severity.WARNING,
+                f"`{text}` is read as written here, but as {other} by YAML 1.1 tools",
+                span,
+                f'quote it: "{text}"',
+            )
+        )
+
+    def _report(
+        self,
+        code: str,
+        node: yaml.Node,
+        message: str,
+        hint: str | None,
+        related: tuple[tuple[str, Span], ...] = (),
+    ) -> None:
+        span = span_of(self._source, node)
+        self._diagnostics.append(Diagnostic(code, Severity.ERROR, message, span, hint, related))

@@ -1,0 +1,118 @@
+"""Hold the steps that readers share: texts, labels, windows and identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from slo.alert_windows import policy_for
+from slo.burnrate import MAX_TIME_WINDOW, MIN_TIME_WINDOW, AlertPolicy
+from slo.diagnostics import Span
+from slo.duration import Duration
+from slo.errors import PluginError
+from slo.numbers import go_float
+from slo.plan import EventsIndicator, Indicator, PluginCall, RatioIndicator
+from slo.source import Map, Source, span_of
+from slo.spec.context import ReadContext
+from slo.spec.queries import report_query
+
+__all__ = [
+    "as_text",
+    "merged",
+    "plugin_calls",
+    "plugin_indicator",
+    "resolve_policy",
+    "texts",
+    "value_span",
+]
+
+
+def value_span(source: Source, container: Map, key: str) -> Span:
+    """Return the place of the value of *key*."""
+    return span_of(source, container.nodes[key][1])
+
+
+def as_text(value: Any) -> str:
+    """Return a scalar as Go prints it, as sloth does where a text is wanted."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return go_float(value)
+    return "" if value is None else str(value)
+
+
+def texts(mapping: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return *mapping* with every value as text."""
+    return {key: as_text(value) for key, value in (mapping or {}).items()}
+
+
+def merged(*mappings: Mapping[str, str]) -> dict[str, str]:
+    """Return one mapping of all, where later ones win."""
+    result: dict[str, str] = {}
+    for mapping in mappings:
+        result.update(mapping)
+    return result
+
+
+def resolve_policy(
+    context: ReadContext, time_window: Duration, span: Span
+) -> AlertPolicy | None:
+    """Return the alert windows of *time_window*, or report that there are none."""
+    policy = policy_for(time_window, context.policies)
+    if policy is None:
+        context.report(
+            "SLO204",
+            span,
+            f"no alert windows for a period of {time_window}",
+            f"use {MIN_TIME_WINDOW} to {MAX_TIME_WINDOW}, or give a catalog with --windows",
+        )
+    return policy
+
+
+def plugin_calls(source: Source, chain: Any) -> tuple[PluginCall, ...]:
+    """Return the SLO plugins of a checked chain."""
+    calls = []
+    for entry in chain or ():
+        span = value_span(source, entry, "id")
+        config = entry.get("config") or {}
+        calls.append(PluginCall(as_text(entry["id"]), config, entry.get("priority", 0), span))
+    return tuple(calls)
+
+
+def plugin_indicator(
+    context: ReadContext,
+    source: Source,
+    declared: Map,
+    meta: tuple[str, str, Decimal],
+    labels: Mapping[str, str],
+) -> Indicator | None:
+    """
+    Return the indicator that an SLI plugin makes, or report why it did not.
+
+    Args:
+        meta: Service, name and objective of the SLO.
+        labels: Labels of the service.
+    """
+    span = value_span(source, declared, "id")
+    plugin_id = as_text(declared["id"])
+    service, name, objective = meta
+    try:
+        plugin = context.plugins.find_sli(plugin_id) if context.plugins else None
+        if plugin is None:
+            known = sorted(context.plugins.sli) if context.plugins else []
+            hint = f"loaded: {', '.join(known)}" if known else "name its file with --plugins"
+            context.report("SLO901", span, f"no SLI plugin `{plugin_id}`", hint)
+            return None
+        # sloth formats the objective with Go's %f, six digits.
+        values = {"service": service, "slo": name, "objective": f"{objective:.6f}"}
+        result = plugin.run(values, labels, texts(declared.get("options")))
+    except PluginError as error:
+        context.report("SLO902", span, f"plugin `{plugin_id}` failed: {error}")
+        return None
+    queries = (result,) if isinstance(result, str) else result
+    if not all(report_query(context, span, q, f"plugin `{plugin_id}`") for q in queries):
+        return None
+    if len(queries) == 1:
+        return RatioIndicator(queries[0], span)
+    return EventsIndicator(queries[0], queries[1], span, span)

@@ -1,0 +1,186 @@
+"""Read the native dialect, `version: slo/v1`: kinds Service and Owners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from slo import conventions
+from slo.duration import Duration
+from slo.indicators.catalog import TYPED
+from slo.plan import (
+    AlertMeta,
+    EventsIndicator,
+    Indicator,
+    Link,
+    Origin,
+    Owner,
+    PluginCall,
+    RatioIndicator,
+    Receiver,
+    ServicePlan,
+    SloPlan,
+    SpecSet,
+)
+from slo.schema import checker
+from slo.source import Document, Map, Source, key_span, raw_text
+from slo.spec.context import ReadContext
+from slo.spec.lowering import merged, plugin_calls, plugin_indicator, resolve_policy, value_span
+from slo.spec.queries import report_query
+
+__all__ = ["read_owners", "read_service"]
+
+_ORIGIN = Origin("slo-v1", "cli-gen-prom", "slo/v1")
+
+
+def read_service(document: Document, context: ReadContext) -> SpecSet:
+    """Return the plans of a service."""
+    if not _checked(document, context, "Service"):
+        return SpecSet()
+    reader = _ServiceReader(document.source, context, document.root)
+    slos = [reader.read(slo) for slo in document.root["slos"]]
+    found = tuple(slo for slo in slos if slo is not None)
+    plan = ServicePlan(document.root["service"], found, document.source.path)
+    return SpecSet((plan,))
+
+
+def read_owners(document: Document, context: ReadContext) -> SpecSet:
+    """Return the teams of an Owners document."""
+    if not _checked(document, context, "Owners"):
+        return SpecSet()
+    owners = [
+        Owner(
+            name=owner["name"],
+            page=_receivers(document.source, owner["page"]),
+            ticket=_receivers(document.source, owner["ticket"]),
+            span=value_span(document.source, owner, "name"),
+        )
+        for owner in document.root["owners"]
+    ]
+    return SpecSet(owners=tuple(owners))
+
+
+def _checked(document: Document, context: ReadContext, definition: str) -> bool:
+    assert document.node is not None
+    found = checker("slo-v1", definition).check(document.source, document.root, document.node)
+    context.diagnostics.extend(found)
+    return not any(d.is_error for d in found)
+
+
+def _receivers(source: Source, declared: Any) -> tuple[Receiver, ...]:
+    found = []
+    for entry in declared:
+        kind = next(iter(entry))
+        found.append(Receiver(kind, entry[kind], key_span(source, entry, kind)))
+    return tuple(found)
+
+
+def _camel(*words: str) -> str:
+    """Return *words* as an alert name, such as `CheckoutAvailabilityErrorBudgetBurn`."""
+    letters = "".join(c if c.isalnum() else " " for word in words for c in f"{word} ")
+    return "".join(part[0].upper() + part[1:] for part in letters.split()) + "ErrorBudgetBurn"
+
+
+class _ServiceReader:
+    """Lower the objectives of one service."""
+
+    def __init__(self, source: Source, context: ReadContext, service: Map) -> None:
+        self._source = source
+        self._context = context
+        self._service = service
+        self._labels = dict(service.get("labels") or {})
+        for key in (conventions.OWNER_LABEL, conventions.TIER_LABEL):
+            if key in service:
+                self._labels.setdefault(key, service[key])
+
+    def read(self, slo: Map) -> SloPlan | None:
+        """Return the plan of *slo*, or `None` when something essential is wrong with it."""
+        source, service = self._source, self._service
+        objective = Decimal(raw_text(slo, "objective"))
+        group_by = tuple(slo.get("group_by") or ())
+        indicator = self._indicator(slo["indicator"], slo["name"], objective, group_by)
+        window_span = value_span(source, slo, "window" if "window" in slo else "name")
+        time_window = self._context.default_time_window
+        if "window" in slo:
+            time_window = Duration.parse(slo["window"])
+        policy = resolve_policy(self._context, time_window, window_span)
+        if indicator is None or policy is None:
+            return None
+        alerting = slo.get("alerting") or {}
+        traffic = slo.get("expected_events_per_hour")
+        links = merged(service.get("links") or {}, slo.get("links") or {})
+        return SloPlan(
+            id=f"{service['service']}-{slo['name']}",
+            service=service["service"],
+            name=slo["name"],
+            description=(slo.get("description") or "").strip(),
+            objective=objective,
+            time_window=time_window,
+            indicator=indicator,
+            policy=policy,
+            origin=_ORIGIN,
+            span=value_span(source, slo, "name"),
+            objective_span=value_span(source, slo, "objective"),
+            labels=merged(self._labels, slo.get("labels") or {}, self._context.extra_labels),
+            owner=service.get("owner"),
+            tier=service.get("tier"),
+            runbook=slo.get("runbook") or service.get("runbook"),
+            links=tuple(Link(name, url) for name, url in links.items()),
+            group_by=group_by,
+            page=self._alert(slo, alerting, "page"),
+            ticket=self._alert(slo, alerting, "ticket"),
+            min_bad_events=alerting.get("min_bad_events", 0),
+            events_per_hour=None if traffic is None else Decimal(str(traffic)),
+            plugins=self._plugins(slo),
+            alert_on_exhaustion=alerting.get("budget_exhausted", True),
+            alert_on_missing_data=alerting.get("missing_data", True),
+        )
+
+    def _plugins(self, slo: Map) -> tuple[PluginCall, ...]:
+        return plugin_calls(self._source, slo.get("plugins"))
+
+    def _alert(self, slo: Map, alerting: Mapping[str, Any], severity: str) -> AlertMeta | None:
+        own = alerting.get(severity, {})
+        if own is False:
+            return None
+        lasting = Duration.parse(alerting["for"]) if "for" in alerting else None
+        return AlertMeta(
+            name=alerting.get("name") or _camel(self._service["service"], slo["name"]),
+            labels=merged(alerting.get("labels") or {}, own.get("labels") or {}),
+            annotations=merged(alerting.get("annotations") or {}, own.get("annotations") or {}),
+            for_=lasting,
+        )
+
+    def _indicator(
+        self, declared: Map, name: str, objective: Decimal, group_by: tuple[str, ...]
+    ) -> Indicator | None:
+        kind = next(iter(declared))
+        params: Map = declared[kind]
+        if kind == "events":
+            return self._events(params)
+        if kind == "ratio":
+            return self._ratio(params)
+        if kind == "plugin":
+            meta = (self._service["service"], name, objective)
+            return plugin_indicator(self._context, self._source, params, meta, self._labels)
+        span = key_span(self._source, declared, kind)
+        queries = TYPED[kind](params, group_by)
+        report_query(self._context, span, queries.error, f"`{kind}` with these settings")
+        return EventsIndicator(queries.error, queries.total, span, span)
+
+    def _events(self, events: Map) -> Indicator:
+        source, total = self._source, events["total"]
+        key = "error" if "error" in events else "good"
+        query = events[key]
+        # Good and total are scraped at slightly different moments: never count below zero.
+        error = query if key == "error" else f"clamp_min(({total}) - ({query}), 0)"
+        return EventsIndicator(
+            error, total, value_span(source, events, key), value_span(source, events, "total")
+        )
+
+    def _ratio(self, ratio: Map) -> Indicator:
+        key = "error" if "error" in ratio else "good"
+        query = ratio[key]
+        error = query if key == "error" else f"1 - ({query})"
+        return RatioIndicator(error, value_span(self._source, ratio, key))

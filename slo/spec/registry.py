@@ -1,0 +1,92 @@
+"""Choose the reader of a document by its version keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slo.diagnostics import Span
+from slo.plan import SpecSet
+from slo.schema import closest
+from slo.source import Document, Map, span_of
+from slo.spec import native_v1, openslo_v1alpha, sloth
+from slo.spec.context import ReadContext
+
+__all__ = ["DIALECTS", "Dialect", "read_document"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """
+    Name a dialect and its reader.
+
+    Args:
+        marks: The keys, with their values, that a document of this dialect has at its root.
+    """
+
+    name: str
+    marks: tuple[tuple[str, str | None], ...]
+    read: Callable[[Document, ReadContext], SpecSet]
+
+    def owns(self, root: Map) -> bool:
+        """Tell whether *root* is a document of this dialect; `None` wants the key absent."""
+        return all(root.get(key) == value for key, value in self.marks)
+
+
+DIALECTS = (
+    Dialect("native owners", (("version", "slo/v1"), ("kind", "Owners")), native_v1.read_owners),
+    Dialect("native", (("version", "slo/v1"),), native_v1.read_service),
+    Dialect("sloth", (("version", "prometheus/v1"),), sloth.read_prometheus_v1),
+    Dialect(
+        "sloth resource",
+        (("apiVersion", "sloth.slok.dev/v1"), ("kind", "PrometheusServiceLevel")),
+        sloth.read_service_level,
+    ),
+    Dialect(
+        "OpenSLO v1alpha",
+        (("apiVersion", "openslo/v1alpha"), ("kind", "SLO")),
+        openslo_v1alpha.read_openslo_v1alpha,
+    ),
+)
+
+
+def read_document(document: Document, context: ReadContext) -> SpecSet:
+    """Return the plans of *document*; what is wrong goes to *context*."""
+    context.diagnostics.extend(document.diagnostics)
+    root = document.root
+    if document.node is None or any(d.is_error for d in document.diagnostics):
+        return SpecSet()
+    if root is None:
+        return SpecSet()
+    if isinstance(root, Map):
+        for dialect in DIALECTS:
+            if dialect.owns(root):
+                return dialect.read(document, context)
+    _report_unknown(document, context)
+    return SpecSet()
+
+
+def _report_unknown(document: Document, context: ReadContext) -> None:
+    root = document.root
+    assert document.node is not None
+    span = span_of(document.source, document.node)
+    if not isinstance(root, Map):
+        context.report("SLO007", span, "not a spec: a mapping is expected", _KNOWN)
+        return
+    for key in ("version", "apiVersion"):
+        if key in root:
+            shown = f"{key}: {root[key]}" + (f", kind: {root['kind']}" if "kind" in root else "")
+            span = span_of(document.source, root.nodes[key][1])
+            context.report("SLO007", span, f"no reader for `{shown}`", _guess(str(root[key])))
+            return
+    where = Span(span.file, span.line, span.column, span.line, span.column + 1)
+    context.report("SLO007", where, "not a spec: `version` is missing", "start it with `version: slo/v1`")
+
+
+_VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if value and key != "kind"})
+_KNOWN = "known: " + ", ".join(_VERSIONS)
+
+
+def _guess(version: str) -> str:
+    guess = closest(version, _VERSIONS)
+    return f"did you mean `{guess}`?" if guess and guess != version else _KNOWN

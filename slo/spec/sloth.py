@@ -1,0 +1,240 @@
+"""
+Read sloth's two dialects, `prometheus/v1` and the resource `PrometheusServiceLevel`.
+
+They hold the same fields, in snake case and in camel case. Sloth decodes through JSON: keys
+match in any letter case, numbers and booleans pass for text, unknown keys are ignored
+(`pkg/prometheus/api/v1`, `pkg/kubernetes/api/sloth/v1`, sloth v0.16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from slo.diagnostics import Severity
+from slo.plan import (
+    AlertMeta,
+    EventsIndicator,
+    Indicator,
+    KubernetesMeta,
+    Origin,
+    RatioIndicator,
+    ServicePlan,
+    SloPlan,
+    SpecSet,
+)
+from slo.schema import checker, load_schema
+from slo.source import Document, Map, Source, key_span, raw_text, span_of
+from slo.spec.context import ReadContext
+from slo.spec.lowering import (
+    as_text,
+    merged,
+    plugin_calls,
+    plugin_indicator,
+    resolve_policy,
+    texts,
+    value_span,
+)
+
+__all__ = ["read_prometheus_v1", "read_service_level"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Spell the keys that differ between the two dialects."""
+
+    schema: str
+    definition: str
+    origin: Origin
+    plugins: str
+    override: str
+    error_ratio: str
+    error: str
+    total: str
+    page: str
+    ticket: str
+
+
+_SNAKE = _Keys(
+    "sloth-prometheus-v1",
+    "Spec",
+    Origin("sloth-prometheus-v1", "cli-gen-prom", "prometheus/v1"),
+    "slo_plugins",
+    "overridePrevious",
+    "error_ratio_query",
+    "error_query",
+    "total_query",
+    "page_alert",
+    "ticket_alert",
+)
+_CAMEL = _Keys(
+    "sloth-k8s-v1",
+    "PrometheusServiceLevel",
+    Origin("sloth-k8s-v1", "cli-gen-k8s", "sloth.slok.dev/v1"),
+    "sloPlugins",
+    "overridePrevious",
+    "errorRatioQuery",
+    "errorQuery",
+    "totalQuery",
+    "pageAlert",
+    "ticketAlert",
+)
+_QUERY_KEYS = ("error_ratio_query", "error_query", "total_query")
+
+
+def read_prometheus_v1(document: Document, context: ReadContext) -> SpecSet:
+    """Return the plans of a `prometheus/v1` document."""
+    if not _checked(document, context, _SNAKE):
+        return SpecSet()
+    return _Reader(document.source, context, _SNAKE).read(document.root, None)
+
+
+def read_service_level(document: Document, context: ReadContext) -> SpecSet:
+    """Return the plans of a `PrometheusServiceLevel` resource."""
+    if not _checked(document, context, _CAMEL):
+        return SpecSet()
+    metadata = document.root["metadata"]
+    kubernetes = KubernetesMeta(
+        name=as_text(metadata["name"]),
+        namespace=as_text(metadata["namespace"]) if metadata.get("namespace") else None,
+        labels=texts(metadata.get("labels")),
+        annotations=texts(metadata.get("annotations")),
+    )
+    return _Reader(document.source, context, _CAMEL).read(document.root["spec"], kubernetes)
+
+
+def _checked(document: Document, context: ReadContext, keys: _Keys) -> bool:
+    schema = load_schema(keys.schema)
+    definitions = schema["$defs"]
+    _fold_case(document, context, document.root, definitions[keys.definition], definitions)
+    assert document.node is not None
+    found = checker(keys.schema, keys.definition, lenient=True).check(
+        document.source, document.root, document.node
+    )
+    context.diagnostics.extend(found)
+    return not any(d.is_error for d in found)
+
+
+def _fold_case(
+    document: Document, context: ReadContext, value: Any, schema: Any, definitions: Any
+) -> None:
+    """Rename keys to the spelling of *schema*, as Go's JSON decoder matches them."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
+    if isinstance(value, list):
+        for member in value:
+            _fold_case(document, context, member, schema.get("items", {}), definitions)
+    properties = schema.get("properties")
+    if not isinstance(value, Map) or not properties:
+        return
+    for key in list(value):
+        if key not in properties:
+            known = _same_key(key, properties)
+            if known is None or known in value:
+                continue
+            if known.lower() != key.lower():
+                context.report(
+                    "SLO101",
+                    key_span(document.source, value, key),
+                    f"`{key}` is read as `{known}`",
+                    "other tools may ignore it; use the documented spelling",
+                    Severity.WARNING,
+                )
+            value[known] = value.pop(key)
+            value.nodes[known] = value.nodes.pop(key)
+            key = known
+        _fold_case(document, context, value[key], properties[key], definitions)
+
+
+def _same_key(key: str, properties: Any) -> str | None:
+    for known in properties:
+        if known.lower() == key.lower():
+            return str(known)
+        # Both spellings of the queries are found in sloth's own test data.
+        if known in _QUERY_KEYS and known.replace("_", "") == key.lower():
+            return str(known)
+    return None
+
+
+class _Reader:
+    """Lower one checked document."""
+
+    def __init__(self, source: Source, context: ReadContext, keys: _Keys) -> None:
+        self._source = source
+        self._context = context
+        self._keys = keys
+
+    def read(self, spec: Map, kubernetes: KubernetesMeta | None) -> SpecSet:
+        service = as_text(spec["service"])
+        slos = [self._slo(spec, service, slo) for slo in spec["slos"]]
+        found = tuple(slo for slo in slos if slo is not None)
+        return SpecSet((ServicePlan(service, found, self._source.path, kubernetes),))
+
+    def _slo(self, spec: Map, service: str, slo: Map) -> SloPlan | None:
+        keys, context, source = self._keys, self._context, self._source
+        name = as_text(slo["name"])
+        objective = Decimal(raw_text(slo, "objective"))
+        labels = texts(spec.get("labels"))
+        indicator = self._indicator(slo["sli"], (service, name, objective), labels)
+        time_window = context.default_time_window
+        policy = resolve_policy(context, time_window, span_of(source, slo.node))
+        if indicator is None or policy is None:
+            return None
+        group, own = spec.get(keys.plugins) or {}, slo.get("plugins") or {}
+        override = bool(own.get(keys.override))
+        inherited = () if override else plugin_calls(source, group.get("chain"))
+        alerting = slo.get("alerting") or {}
+        return SloPlan(
+            id=f"{service}-{name}",
+            service=service,
+            name=name,
+            description=as_text(slo.get("description")),
+            objective=objective,
+            time_window=time_window,
+            indicator=indicator,
+            policy=policy,
+            origin=keys.origin,
+            span=value_span(source, slo, "name"),
+            objective_span=value_span(source, slo, "objective"),
+            labels=merged(labels, texts(slo.get("labels")), context.extra_labels),
+            page=self._alert(slo, alerting, keys.page),
+            ticket=self._alert(slo, alerting, keys.ticket),
+            owner=labels.get("owner"),
+            plugins=(*inherited, *plugin_calls(source, own.get("chain"))),
+            override_default_plugins=override or bool(group.get(keys.override)),
+        )
+
+    def _indicator(
+        self, sli: Map, meta: tuple[str, str, Decimal], labels: dict[str, str]
+    ) -> Indicator | None:
+        source, keys = self._source, self._keys
+        if "events" in sli:
+            events = sli["events"]
+            return EventsIndicator(
+                error=as_text(events[keys.error]),
+                total=as_text(events[keys.total]),
+                error_span=value_span(source, events, keys.error),
+                total_span=value_span(source, events, keys.total),
+            )
+        if "raw" in sli:
+            raw = sli["raw"]
+            span = value_span(source, raw, keys.error_ratio)
+            return RatioIndicator(as_text(raw[keys.error_ratio]), span)
+        return plugin_indicator(self._context, source, sli["plugin"], meta, labels)
+
+    def _alert(self, slo: Map, alerting: Any, key: str) -> AlertMeta | None:
+        alert = alerting.get(key) or {}
+        if alert.get("disable"):
+            return None
+        name = as_text(alerting.get("name"))
+        if not name:
+            span = key_span(self._source, slo, "alerting" if "alerting" in slo else "name")
+            self._context.report(
+                "SLO214", span, "the alerts have no name", f"add `name`, or disable `{key}`"
+            )
+        return AlertMeta(
+            name=name,
+            labels=merged(texts(alerting.get("labels")), texts(alert.get("labels"))),
+            annotations=merged(texts(alerting.get("annotations")), texts(alert.get("annotations"))),
+        )

@@ -1,0 +1,1 @@
+"""Show one SLO from its spec to a page and back, on real servers of this machine."""
