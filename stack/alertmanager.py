@@ -77,9 +77,7 @@ class AlertmanagerClient:
 
 
 @contextmanager
-def run_alertmanager(
-    directory: Path, config: str
-) -> Iterator[AlertmanagerClient]:
+def run_alertmanager(directory: Path, config: str) -> Iterator[AlertmanagerClient]:
     """
     Run an Alertmanager without peers on a free loopback port and yield a client of it.
 

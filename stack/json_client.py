@@ -69,9 +69,7 @@ class JsonClient:
         """Close the connections."""
         self._http.close()
 
-    def _send(
-        self, method: str, path: str, parameters: Mapping[str, str] | None
-    ) -> httpx.Response:
+    def _send(self, method: str, path: str, parameters: Mapping[str, str] | None) -> httpx.Response:
         deadline = time.monotonic() + self._deadline_seconds
         pause = _FIRST_PAUSE_SECONDS
         attempts = 0

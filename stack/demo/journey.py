@@ -195,10 +195,12 @@ def _walk(scene: _Scene) -> None:
         scene,
         "SLI measured, error budget known and alert inactive",
         60,
-        lambda r: terminal.elapsed_seconds >= full
-        and r.error_ratio == 0
-        and r.budget is not None
-        and r.state == "inactive",
+        lambda r: (
+            terminal.elapsed_seconds >= full
+            and r.error_ratio == 0
+            and r.budget is not None
+            and r.state == "inactive"
+        ),
     )
     _check_rules(scene)
     terminal.seen(f"no errors, error budget {_percent(healthy.budget)}, page alert inactive")
@@ -219,13 +221,9 @@ def _walk(scene: _Scene) -> None:
         scene,
         "error budget spent",
         45,
-        lambda r: r.budget is not None
-        and healthy.budget is not None
-        and r.budget < healthy.budget,
+        lambda r: r.budget is not None and healthy.budget is not None and r.budget < healthy.budget,
     )
-    terminal.seen(
-        f"error budget fell from {_percent(healthy.budget)} to {_percent(spent.budget)}"
-    )
+    terminal.seen(f"error budget fell from {_percent(healthy.budget)} to {_percent(spent.budget)}")
 
     terminal.step("Repair the shop")
     repaired_at = time.monotonic()
@@ -241,9 +239,7 @@ def _walk(scene: _Scene) -> None:
     if final.budget is None:
         raise StepNotSeen("step not seen: error budget after the repair")
     sent, failed = scene.traffic.sent, scene.traffic.failed
-    terminal.seen(
-        f"{failed} of {sent} requests failed; error budget {_percent(final.budget)} left"
-    )
+    terminal.seen(f"{failed} of {sent} requests failed; error budget {_percent(final.budget)} left")
 
 
 def _watch(
@@ -424,7 +420,9 @@ def _keep(scene: _Scene) -> None:
     terminal.line(f"  Alertmanager  {scene.alertmanager.url}/#/alerts")
     terminal.line(f"  Shop          {scene.shop.url}/metrics")
     terminal.line("  Break it      " + _fault_command(scene.shop.url, '{"error_ratio": 0.3}'))
-    terminal.line("  Slow it down  " + _fault_command(scene.shop.url, '{"extra_latency_seconds": 0.4}'))
+    terminal.line(
+        "  Slow it down  " + _fault_command(scene.shop.url, '{"extra_latency_seconds": 0.4}')
+    )
     terminal.line("  Repair it     " + _fault_command(scene.shop.url, "{}"))
     try:
         threading.Event().wait()

@@ -1,0 +1,202 @@
+"""The real Prometheus and Alertmanager start, answer and stop."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slo.duration import seconds
+from slo.errors import ToolError
+from slo.stack.alertmanager import AlertmanagerClient, run_alertmanager
+from slo.stack.processes import LOOPBACK, free_ports
+from slo.stack.prometheus import (
+    PrometheusClient,
+    ScrapeTarget,
+    prometheus_config,
+    run_prometheus,
+)
+
+pytestmark = pytest.mark.servers
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="needs the Debian package prometheus"
+)
+needs_alertmanager = pytest.mark.skipif(
+    shutil.which("prometheus-alertmanager") is None,
+    reason="needs the Debian package prometheus-alertmanager",
+)
+
+RULES = """
+groups:
+  - name: fixture
+    interval: 1s
+    rules:
+      - record: answer
+        expr: vector(42)
+        labels: {kind: test}
+      - alert: AlwaysFires
+        expr: answer > 41
+        labels: {severity: page}
+        annotations: {summary: "it is {{ $value }}"}
+      - alert: NeverFires
+        expr: answer > 43
+"""
+
+ROUTING = """
+route: {receiver: nobody, group_wait: 1s}
+receivers: [{name: nobody}]
+"""
+
+
+def eventually(condition: Callable[[], bool], limit_seconds: float = 20) -> None:
+    deadline = time.monotonic() + limit_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.1)
+
+
+def write_rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    return path
+
+
+@needs_prometheus
+class TestPrometheus:
+    def test_queries_rules_and_alerts(self, tmp_path: Path) -> None:
+        """Rules are loaded and evaluated; values, states and labels come back."""
+        config = prometheus_config(rule_files=[write_rules(tmp_path)])
+
+        with run_prometheus(tmp_path / "prometheus", config) as prometheus:
+            assert prometheus.ready()
+            eventually(lambda: bool(prometheus.alerts()))
+
+            assert 42 == prometheus.value('answer{kind="test"}')
+            assert 3 == prometheus.value("scalar(vector(3))")
+            assert prometheus.value("absent_series") is None
+            assert prometheus.value("vector(0) / 0") is None
+            (alert,) = prometheus.alerts()
+            assert ("AlwaysFires", "firing") == (alert.name, alert.state)
+            assert "page" == alert.labels["severity"]
+            assert "it is 42" == alert.annotations["summary"]
+            states = [(r.name, r.kind, r.health, r.state) for r in prometheus.rules()]
+            assert [
+                ("answer", "recording", "ok", ""),
+                ("AlwaysFires", "alerting", "ok", "firing"),
+                ("NeverFires", "alerting", "ok", "inactive"),
+            ] == states
+
+        assert not PrometheusClient(prometheus.url).ready()
+
+    def test_scrapes(self, tmp_path: Path) -> None:
+        """A target is scraped under its job's name; here a second Prometheus."""
+        with run_prometheus(tmp_path / "target", prometheus_config()) as target:
+            job = ScrapeTarget("fixture", target.url.removeprefix("http://"))
+            config = prometheus_config(targets=[job], scrape_interval=seconds(0.5))
+            with run_prometheus(tmp_path / "prometheus", config) as prometheus:
+                eventually(lambda: prometheus.value('up{job="fixture"}') == 1)
+
+    def test_reload(self, tmp_path: Path) -> None:
+        """A reload reads rule files anew; a broken one is refused with Prometheus's words."""
+        rules = tmp_path / "rules.yaml"
+        rules.write_text("groups: []\n")
+        config = prometheus_config(rule_files=[rules])
+
+        with run_prometheus(tmp_path / "prometheus", config) as prometheus:
+            assert () == prometheus.rules()
+
+            write_rules(tmp_path)
+            prometheus.reload()
+            assert 3 == len(prometheus.rules())
+
+            rules.write_text("groups: 7\n")
+            with pytest.raises(ToolError, match="refused /-/reload"):
+                prometheus.reload()
+
+    def test_bad_query(self, tmp_path: Path) -> None:
+        """A query that cannot be parsed is refused at once, with Prometheus's words."""
+        with run_prometheus(tmp_path, prometheus_config()) as prometheus:
+            started = time.monotonic()
+            with pytest.raises(ToolError, match=r"refused /api/v1/query.*parse error"):
+                prometheus.query("sum(")
+            assert time.monotonic() - started < 3
+
+    def test_several_series(self, tmp_path: Path) -> None:
+        """A value that is not single is an error, not a guess."""
+        with run_prometheus(tmp_path, prometheus_config()) as prometheus:
+            two = 'label_replace(vector(1), "a", "b", "", "") or vector(2)'
+            assert 2 == len(prometheus.query(two))
+            with pytest.raises(ToolError, match="2 series"):
+                prometheus.value(two)
+
+    def test_broken_config(self, tmp_path: Path) -> None:
+        """A configuration that Prometheus refuses fails with the end of its log."""
+        with (
+            pytest.raises(ToolError, match=r"(?s)prometheus ended with status .*no_such_key"),
+            run_prometheus(tmp_path, "no_such_key: 1\n"),
+        ):
+            raise AssertionError("never reached")
+
+
+@needs_alertmanager
+class TestAlertmanager:
+    def test_holds_alerts(self, tmp_path: Path) -> None:
+        """An alert that was posted comes back with its receiver."""
+        with run_alertmanager(tmp_path, ROUTING) as alertmanager:
+            assert alertmanager.ready()
+            assert () == alertmanager.alerts()
+
+            body = [{"labels": {"alertname": "Fixture"}, "annotations": {"summary": "hello"}}]
+            url = f"{alertmanager.url}/api/v2/alerts"
+            httpx.post(url, json=body, timeout=5, trust_env=False).raise_for_status()
+
+            eventually(lambda: bool(alertmanager.alerts()))
+            (alert,) = alertmanager.alerts()
+            assert {"alertname": "Fixture"} == alert.labels
+            assert {"summary": "hello"} == alert.annotations
+            assert ("nobody",) == alert.receivers
+            alertmanager.reload()
+
+        assert not AlertmanagerClient(alertmanager.url).ready()
+
+    def test_broken_config(self, tmp_path: Path) -> None:
+        """A configuration that Alertmanager refuses fails with the end of its log."""
+        with (
+            pytest.raises(ToolError, match=r"(?s)alertmanager ended with status .*nowhere"),
+            run_alertmanager(tmp_path, "route: {receiver: nowhere}\n"),
+        ):
+            raise AssertionError("never reached")
+
+
+@needs_prometheus
+@needs_alertmanager
+def test_alert_travels(tmp_path: Path) -> None:
+    """An alert that fires in Prometheus arrives in Alertmanager."""
+    with run_alertmanager(tmp_path / "alertmanager", ROUTING) as alertmanager:
+        config = prometheus_config(
+            rule_files=[write_rules(tmp_path)], alertmanagers=[alertmanager.address]
+        )
+        # Prometheus drops what fires before it knows its Alertmanagers, and repeats it after a
+        # minute by default.
+        resend = ["--rules.alert.resend-delay=1s"]
+        with run_prometheus(tmp_path / "prometheus", config, arguments=resend):
+            eventually(lambda: bool(alertmanager.alerts()))
+
+        assert "AlwaysFires" == alertmanager.alerts()[0].labels["alertname"]
+
+
+def test_nobody_answers() -> None:
+    """Without a server the client gives up after its deadline and says what it tried."""
+    client = PrometheusClient(f"http://{LOOPBACK}:{free_ports(1)[0]}", deadline_seconds=0.5)
+    started = time.monotonic()
+
+    with pytest.raises(ToolError, match=r"gave no answer to /api/v1/query within 0.5 s \(\d att"):
+        client.query("up")
+
+    assert time.monotonic() - started < 3
+    assert not client.ready()

@@ -1,0 +1,73 @@
+"""The demo shows every step, and says so by its exit status."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.journey
+
+# In the order in which they must be seen.
+STEPS = (
+    r"\d+ files from \d+ lines of YAML",
+    r"the compiled rules: \d+ recording, \d+ alerting",
+    r"no errors, error budget .+, page alert inactive",
+    r"page alert pending",
+    r"page alert firing, \d+ s after the fault",
+    r"the webhook of team storefront received:",
+    r"title +\S.*",
+    r"summary +\S.*",
+    r"description +\S.*",
+    r"error budget fell from .+ to .+",
+    r"page alert resolved, \d+ s after the repair",
+    r"the webhook received the resolution:",
+    r"status +resolved",
+    r"\d+ of \d+ requests failed; error budget .+ left",
+    r"Every step was seen, in \d:\d\d\.",
+)
+
+
+def demo(environment: dict[str, str], limit_seconds: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "slo.engine.cli", "demo"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=limit_seconds,
+        env=environment,
+    )
+
+
+def without_keep() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "KEEP"}
+
+
+@pytest.mark.skipif(
+    not (shutil.which("prometheus") and shutil.which("prometheus-alertmanager")),
+    reason="needs the Debian packages prometheus and prometheus-alertmanager",
+)
+def test_every_step_is_seen() -> None:
+    """The demo ends by itself within three minutes, with 0, having shown every step."""
+    done = demo(without_keep(), 180)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    position = 0
+    for step in STEPS:
+        found = re.compile(step).search(done.stdout, position)
+        assert found, f"not in the output, or not in this order: {step}\n{done.stdout}"
+        position = found.end()
+    assert "\033" not in done.stdout
+    assert "" == done.stderr
+
+
+def test_missing_program_is_named() -> None:
+    """Without Prometheus the demo ends with 1 at once and says what to install."""
+    done = demo(without_keep() | {"PATH": "/nonexistent"}, 30)
+
+    assert 1 == done.returncode
+    assert "install the Debian package prometheus" in done.stderr
