@@ -14,12 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from slo import conventions
-from slo.alerts.alertmanager_receivers import (
-    ALERT_KIND_LABEL,
-    SETTINGS,
-    check_receiver,
-    integration,
-)
+from slo.alerts.alertmanager_receivers import SETTINGS, check_receiver, integration
 from slo.artifact import Artifact
 from slo.diagnostics import Diagnostic, Severity, has_errors, sort_diagnostics
 from slo.plan import AlertMeta, Owner, Receiver, SloPlan, SpecSet
@@ -61,7 +56,7 @@ _GROUP_BY = (
     conventions.LABEL_SERVICE,
     conventions.LABEL_SLO,
     conventions.LABEL_SEVERITY,
-    ALERT_KIND_LABEL,
+    conventions.LABEL_ALERT_KIND,
 )
 _MAX_RELATED = 5
 
@@ -300,11 +295,11 @@ def _inhibition(slos: Iterable[SloPlan]) -> dict[str, Any]:
     return {
         "source_matchers": [
             _equals(conventions.LABEL_SEVERITY, "page"),
-            f'{ALERT_KIND_LABEL}=~"burn_rate|"',
+            f'{conventions.LABEL_ALERT_KIND}=~"burn_rate|"',
         ],
         "target_matchers": [
             _equals(conventions.LABEL_SEVERITY, "ticket"),
-            f'{ALERT_KIND_LABEL}=~"burn_rate|budget_exhausted|"',
+            f'{conventions.LABEL_ALERT_KIND}=~"burn_rate|budget_exhausted|"',
         ],
         # A label that both alerts lack counts as equal, so SLOs without groups are served too.
         "equal": [conventions.LABEL_ID, *sorted(groups - {conventions.LABEL_ID})],

@@ -17,7 +17,6 @@ from slo.diagnostics import Diagnostic, Severity
 from slo.plan import Receiver
 
 __all__ = [
-    "ALERT_KIND_LABEL",
     "HTTP_SETTINGS",
     "ONE_OF",
     "SETTINGS",
@@ -26,9 +25,6 @@ __all__ = [
     "check_receiver",
     "integration",
 ]
-
-# Says what an alert is about: `burn_rate`, `budget_exhausted`, `missing_data` or `rules_failing`.
-ALERT_KIND_LABEL = "slo_alert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,7 @@ _WHAT = (
     f"{{{{ .GroupLabels.{conventions.LABEL_SERVICE} }}}}"
     f" / {{{{ .GroupLabels.{conventions.LABEL_SLO} }}}}"
     "{{ else }}{{ .CommonLabels.alertname }}{{ end }}"
-    f"{{{{ with .GroupLabels.{ALERT_KIND_LABEL} }}}}"
+    f"{{{{ with .GroupLabels.{conventions.LABEL_ALERT_KIND} }}}}"
     ' ({{ reReplaceAll "_" " " . }}){{ end }}'
 )
 _INCIDENT = _WHAT + "{{ with (index .Alerts 0).Annotations.summary }}: {{ . }}{{ end }}"
@@ -217,7 +213,7 @@ _KNOWN_LABELS = " ".join(
     for name in (
         "alertname",
         conventions.OWNER_LABEL,
-        ALERT_KIND_LABEL,
+        conventions.LABEL_ALERT_KIND,
         *conventions.IDENTITY_LABELS,
         conventions.LABEL_SEVERITY,
     )

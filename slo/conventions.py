@@ -16,11 +16,14 @@ __all__ = [
     "ERROR_EVENTS",
     "IDENTITY_LABELS",
     "INFO",
+    "LABEL_ALERT_KIND",
     "LABEL_ID",
+    "LABEL_LONG_WINDOW",
     "LABEL_MODE",
     "LABEL_OBJECTIVE",
     "LABEL_SERVICE",
     "LABEL_SEVERITY",
+    "LABEL_SHORT_WINDOW",
     "LABEL_SLO",
     "LABEL_SPEC",
     "LABEL_VERSION",
@@ -31,6 +34,7 @@ __all__ = [
     "TIER_LABEL",
     "TIME_PERIOD_DAYS",
     "TOTAL_EVENTS",
+    "error_events_increase",
     "error_events_rate",
     "error_events_thinned",
     "error_ratio",
@@ -45,6 +49,10 @@ LABEL_SERVICE = "sloth_service"
 LABEL_SLO = "sloth_slo"
 LABEL_WINDOW = "sloth_window"
 LABEL_SEVERITY = "sloth_severity"
+# Ours: what kind of alert it is, and for a burn-rate alert its pair of windows.
+LABEL_ALERT_KIND = "slo_alert"
+LABEL_LONG_WINDOW = "long_window"
+LABEL_SHORT_WINDOW = "short_window"
 LABEL_VERSION = "sloth_version"
 LABEL_MODE = "sloth_mode"
 LABEL_SPEC = "sloth_spec"
@@ -81,6 +89,11 @@ def error_events_rate(window: Duration) -> str:
 def total_events_rate(window: Duration) -> str:
     """Return the name of the rate of all events per second over *window*."""
     return f"{TOTAL_EVENTS}:rate{window}"
+
+
+def error_events_increase(window: Duration) -> str:
+    """Return the name of the number of bad events in *window*."""
+    return f"{ERROR_EVENTS}:increase{window}"
 
 
 def error_events_thinned(window: Duration, interval: Duration) -> str:

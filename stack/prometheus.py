@@ -26,6 +26,8 @@ __all__ = [
     "run_prometheus",
 ]
 
+_ONE_SECOND = seconds(1)
+
 
 @dataclass(frozen=True, slots=True)
 class ScrapeTarget:
@@ -165,15 +167,17 @@ def prometheus_config(
     rule_files: Iterable[Path | str] = (),
     targets: Iterable[ScrapeTarget] = (),
     alertmanagers: Iterable[str] = (),
-    scrape_interval: Duration = seconds(1),
-    evaluation_interval: Duration = seconds(1),
+    scrape_interval: Duration = _ONE_SECOND,
+    evaluation_interval: Duration = _ONE_SECOND,
 ) -> str:
     """
     Return the text of a Prometheus configuration.
 
     Args:
-        rule_files: Absolute paths, globs allowed.
+        rule_files: Absolute paths, globs allowed in the file's name.
+        targets: What to scrape.
         alertmanagers: `host:port` of each Alertmanager.
+        scrape_interval: For all targets.
         evaluation_interval: For rule groups that name none.
     """
     config: dict[str, Any] = {

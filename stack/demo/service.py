@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slo.stack.demo.listener import listening
@@ -56,7 +56,6 @@ class Shop:
     """Count what the shop does and decide which requests fail."""
 
     def __init__(self) -> None:
-        disable_created_metrics()
         self.url = ""
         self._registry = CollectorRegistry()
         self._requests = Counter(

@@ -62,6 +62,7 @@ def run_traffic(
 
     Args:
         url: Scheme, host and port; only the loopback address is accepted.
+        routes: Paths.
         requests_per_second: At most 200.
         deadline_seconds: How long one request may take.
 

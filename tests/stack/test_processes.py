@@ -78,12 +78,12 @@ class TestFindProgram:
         """The error for a known program names the Debian package."""
         monkeypatch.setenv("PATH", "/nonexistent")
 
-        with pytest.raises(ToolError, match="amtool.*package prometheus-alertmanager"):
+        with pytest.raises(ToolError, match=r"amtool.*package prometheus-alertmanager"):
             find_program("amtool")
 
     def test_missing_unknown_program(self) -> None:
         """The error for any other program still says what to do."""
-        with pytest.raises(ToolError, match="no-such-program.*install it"):
+        with pytest.raises(ToolError, match=r"no-such-program.*install it"):
             find_program("no-such-program")
 
 
@@ -91,7 +91,7 @@ def test_free_ports_differ_and_can_be_bound() -> None:
     """All ports are different, and free."""
     ports = free_ports(20)
 
-    assert 20 == len(set(ports))
+    assert len(set(ports)) == 20
     for port in ports:
         with socket.socket() as sock:
             sock.bind((LOOPBACK, port))
@@ -149,7 +149,7 @@ class TestProcess:
         log = tmp_path / "log"
 
         with Process(python(code), log=log, grace_seconds=0.2) as process:
-            assert "deaf" == wait_for_text(log)
+            assert wait_for_text(log) == "deaf"
         assert not process.running
 
     def test_grandchildren_are_stopped(self, tmp_path: Path) -> None:
@@ -189,12 +189,12 @@ class TestProcess:
         """Only the last lines of a long log are shown."""
         log = tmp_path / "log"
         process = Process(["true"], log=log)
-        assert "" == process.log_tail()
+        assert process.log_tail() == ""
 
         log.write_text("".join(f"line {n}\n" for n in range(10_000)))
 
-        assert "line 9999" == process.log_tail().splitlines()[-1]
-        assert 15 == len(process.log_tail().splitlines())
+        assert process.log_tail().splitlines()[-1] == "line 9999"
+        assert len(process.log_tail().splitlines()) == 15
 
 
 class TestRunningOnFreePort:
@@ -227,7 +227,7 @@ class TestRunningOnFreePort:
 
         with pytest.raises(ToolError), running_on_free_port(build):
             raise AssertionError("never reached")
-        assert 1 == len(started)
+        assert len(started) == 1
 
 
 class TestEndOfOurselves:

@@ -76,20 +76,20 @@ class TestPrometheus:
             assert prometheus.ready()
             eventually(lambda: bool(prometheus.alerts()))
 
-            assert 42 == prometheus.value('answer{kind="test"}')
-            assert 3 == prometheus.value("scalar(vector(3))")
+            assert prometheus.value('answer{kind="test"}') == 42
+            assert prometheus.value("scalar(vector(3))") == 3
             assert prometheus.value("absent_series") is None
             assert prometheus.value("vector(0) / 0") is None
             (alert,) = prometheus.alerts()
-            assert ("AlwaysFires", "firing") == (alert.name, alert.state)
-            assert "page" == alert.labels["severity"]
-            assert "it is 42" == alert.annotations["summary"]
+            assert (alert.name, alert.state) == ("AlwaysFires", "firing")
+            assert alert.labels["severity"] == "page"
+            assert alert.annotations["summary"] == "it is 42"
             states = [(r.name, r.kind, r.health, r.state) for r in prometheus.rules()]
-            assert [
+            assert states == [
                 ("answer", "recording", "ok", ""),
                 ("AlwaysFires", "alerting", "ok", "firing"),
                 ("NeverFires", "alerting", "ok", "inactive"),
-            ] == states
+            ]
 
         assert not PrometheusClient(prometheus.url).ready()
 
@@ -108,11 +108,11 @@ class TestPrometheus:
         config = prometheus_config(rule_files=[rules])
 
         with run_prometheus(tmp_path / "prometheus", config) as prometheus:
-            assert () == prometheus.rules()
+            assert prometheus.rules() == ()
 
             write_rules(tmp_path)
             prometheus.reload()
-            assert 3 == len(prometheus.rules())
+            assert len(prometheus.rules()) == 3
 
             rules.write_text("groups: 7\n")
             with pytest.raises(ToolError, match="refused /-/reload"):
@@ -130,7 +130,7 @@ class TestPrometheus:
         """A value that is not single is an error, not a guess."""
         with run_prometheus(tmp_path, prometheus_config()) as prometheus:
             two = 'label_replace(vector(1), "a", "b", "", "") or vector(2)'
-            assert 2 == len(prometheus.query(two))
+            assert len(prometheus.query(two)) == 2
             with pytest.raises(ToolError, match="2 series"):
                 prometheus.value(two)
 
@@ -149,7 +149,7 @@ class TestAlertmanager:
         """An alert that was posted comes back with its receiver."""
         with run_alertmanager(tmp_path, ROUTING) as alertmanager:
             assert alertmanager.ready()
-            assert () == alertmanager.alerts()
+            assert alertmanager.alerts() == ()
 
             body = [{"labels": {"alertname": "Fixture"}, "annotations": {"summary": "hello"}}]
             url = f"{alertmanager.url}/api/v2/alerts"
@@ -157,9 +157,9 @@ class TestAlertmanager:
 
             eventually(lambda: bool(alertmanager.alerts()))
             (alert,) = alertmanager.alerts()
-            assert {"alertname": "Fixture"} == alert.labels
-            assert {"summary": "hello"} == alert.annotations
-            assert ("nobody",) == alert.receivers
+            assert alert.labels == {"alertname": "Fixture"}
+            assert alert.annotations == {"summary": "hello"}
+            assert alert.receivers == ("nobody",)
             alertmanager.reload()
 
         assert not AlertmanagerClient(alertmanager.url).ready()
@@ -187,7 +187,7 @@ def test_alert_travels(tmp_path: Path) -> None:
         with run_prometheus(tmp_path / "prometheus", config, arguments=resend):
             eventually(lambda: bool(alertmanager.alerts()))
 
-        assert "AlwaysFires" == alertmanager.alerts()[0].labels["alertname"]
+        assert alertmanager.alerts()[0].labels["alertname"] == "AlwaysFires"
 
 
 def test_nobody_answers() -> None:

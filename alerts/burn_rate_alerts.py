@@ -1,0 +1,111 @@
+"""Make the alerts of profile `exact`: one for every window pair, and one for each dead end."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from slo import conventions as names
+from slo.alerts import alert_texts as texts
+from slo.alerts.exact_rules import Timing, is_weighted
+from slo.alerts.model import AlertingRule, Rule
+from slo.burnrate import BurnWindow
+from slo.duration import minutes
+from slo.numbers import decimal_text
+from slo.plan import AlertMeta, SloPlan
+
+__all__ = ["exhausted_alerts", "missing_data_alerts", "page_alerts", "ticket_alerts"]
+
+# Long enough for a deployment to replace every instance, short enough to matter.
+_MISSING_FOR = minutes(10)
+
+
+def page_alerts(plan: SloPlan) -> list[Rule]:
+    """Return the alerts that wake somebody."""
+    return _burn_rate_alerts(plan, "page", plan.page, plan.policy.pages)
+
+
+def ticket_alerts(plan: SloPlan) -> list[Rule]:
+    """Return the alerts for the next working day."""
+    return _burn_rate_alerts(plan, "ticket", plan.ticket, plan.policy.tickets)
+
+
+def _burn_rate_alerts(
+    plan: SloPlan, severity: str, meta: AlertMeta | None, pairs: tuple[BurnWindow, BurnWindow]
+) -> list[Rule]:
+    if meta is None:
+        return []
+    return [
+        AlertingRule(
+            alert=meta.name,
+            expr=_burn_rate_expression(plan, pair),
+            labels={
+                names.LABEL_SEVERITY: severity,
+                names.LABEL_ALERT_KIND: "burn_rate",
+                names.LABEL_LONG_WINDOW: str(pair.long_window),
+                names.LABEL_SHORT_WINDOW: str(pair.short_window),
+                **meta.labels,
+            },
+            annotations={**texts.burn_rate(plan, severity, pair), **meta.annotations},
+            for_=meta.for_,
+        )
+        for pair in pairs
+    ]
+
+
+def _burn_rate_expression(plan: SloPlan, pair: BurnWindow) -> str:
+    """Return the condition; its value is the burn rate over the long window."""
+    budget = decimal_text(plan.error_budget)
+    threshold = f"({decimal_text(pair.threshold(plan.time_window))} * {budget})"
+    long, short = (
+        f"  {names.error_ratio(window)}{plan.selector} > {threshold}\n"
+        for window in (pair.long_window, pair.short_window)
+    )
+    condition = f"(\n{long}  and ignoring ({names.LABEL_WINDOW})\n{short}"
+    if plan.min_bad_events and is_weighted(plan):
+        counted = f"{names.error_events_increase(pair.long_window)}{plan.selector}"
+        condition += (
+            f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} >= {plan.min_bad_events}\n"
+        )
+    # Without a budget there is no burn rate; the value is then the error ratio itself.
+    return condition + (")" if plan.error_budget == Decimal(0) else f")\n/ {budget}")
+
+
+def exhausted_alerts(plan: SloPlan) -> list[Rule]:
+    """Return the ticket that says that the budget is gone."""
+    meta = plan.ticket or plan.page
+    if meta is None or not plan.alert_on_exhaustion:
+        return []
+    return [
+        AlertingRule(
+            alert="SLOErrorBudgetExhausted",
+            expr=f"{names.ERROR_BUDGET_REMAINING}{plan.selector} <= 0",
+            labels=_ticket_labels("budget_exhausted", meta),
+            annotations=texts.budget_exhausted(plan),
+        )
+    ]
+
+
+def missing_data_alerts(plan: SloPlan, timing: Timing) -> list[Rule]:
+    """
+    Return the ticket that says that the indicator has no data.
+
+    An idle service has a total of zero and is not missing; only vanished series are.
+    """
+    meta = plan.ticket or plan.page
+    if meta is None or not plan.alert_on_missing_data:
+        return []
+    total = f"{names.total_events_rate(timing.base)}{plan.selector}"
+    return [
+        AlertingRule(
+            alert="SLOMissingData",
+            expr=f"absent({total})",
+            # `absent` knows only the labels of its matchers; the rest must be said.
+            labels={**plan.labels, **_ticket_labels("missing_data", meta)},
+            annotations=texts.missing_data(plan, timing.base),
+            for_=_MISSING_FOR,
+        )
+    ]
+
+
+def _ticket_labels(kind: str, meta: AlertMeta) -> dict[str, str]:
+    return {names.LABEL_SEVERITY: "ticket", names.LABEL_ALERT_KIND: kind, **meta.labels}

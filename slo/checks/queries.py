@@ -1,0 +1,98 @@
+"""Check that the error query counts a part of what the total query counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slo.checks.options import CheckOptions
+from slo.diagnostics import Diagnostic, Severity
+from slo.plan import EventsIndicator, RatioIndicator, SloPlan
+from slo.promql import PromqlError, Selector, label_names, selectors, split_division
+
+__all__ = ["check"]
+
+
+def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
+    """Report equal queries, differing labels, and errors that the total does not count."""
+    indicator = plan.indicator
+    try:
+        if isinstance(indicator, EventsIndicator):
+            yield from _check_events(indicator)
+        elif options.exact:
+            yield from _check_ratio(indicator)
+    except PromqlError:
+        # MetricsQL passes only where its plugin allows it; there is nothing to compare then.
+        return
+
+
+def _check_ratio(indicator: RatioIndicator) -> Iterator[Diagnostic]:
+    if split_division(indicator.error_ratio) is None:
+        yield Diagnostic(
+            "SLO213",
+            Severity.WARNING,
+            "this ratio cannot be split into events, so its windows are plain means",
+            indicator.span,
+            "write `A / B` or `1 - A / B`, or use `events`, and busy hours weigh more than quiet",
+        )
+
+
+def _check_events(indicator: EventsIndicator) -> Iterator[Diagnostic]:
+    if "".join(indicator.error.split()) == "".join(indicator.total.split()):
+        yield Diagnostic(
+            "SLO303",
+            Severity.ERROR,
+            "error and total are the same query: every event would be an error",
+            indicator.error_span,
+            "let the error query select only what failed",
+        )
+        return
+    yield from _check_labels(indicator)
+    yield from _check_subset(indicator)
+
+
+def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
+    error, total = label_names(indicator.error), label_names(indicator.total)
+    if error is None or total is None or error == total:
+        return
+    shown = (
+        f"({', '.join(labels)})" if labels else "no labels" for labels in (error, total)
+    )
+    left, right = shown
+    yield Diagnostic(
+        "SLO210",
+        Severity.ERROR,
+        f"the error query keeps {left}, the total query {right}: they never match",
+        indicator.error_span,
+        "aggregate both by the same labels",
+        (("total query", indicator.total_span),),
+    )
+
+
+def _check_subset(indicator: EventsIndicator) -> Iterator[Diagnostic]:
+    """Compare the plain case, one selector of the same metric on each side."""
+    error, total = selectors(indicator.error), selectors(indicator.total)
+    if len(error) != 1 or len(total) != 1 or error[0].metric != total[0].metric:
+        return
+    missing = _not_implied(error[0], total[0])
+    if missing:
+        yield Diagnostic(
+            "SLO209",
+            Severity.WARNING,
+            f"the total query wants {missing}, the error query does not: "
+            "errors can outnumber the total",
+            indicator.error_span,
+            f"add {missing} to the error query",
+            (("total query", indicator.total_span),),
+        )
+
+
+def _not_implied(error: Selector, total: Selector) -> str | None:
+    """Return a matcher of *total* that the matchers of *error* do not imply."""
+    for wanted in total.matchers:
+        if wanted in error.matchers:
+            continue
+        exact = [m for m in error.matchers if m.label == wanted.label and m.op == "="]
+        if any(wanted.accepts(m.value) for m in exact):
+            continue
+        return f'`{wanted.label}{wanted.op}"{wanted.value}"`'
+    return None
