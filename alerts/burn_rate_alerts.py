@@ -79,7 +79,7 @@ def exhausted_alerts(plan: SloPlan) -> list[Rule]:
         AlertingRule(
             alert="SLOErrorBudgetExhausted",
             expr=f"{names.ERROR_BUDGET_REMAINING}{plan.selector} <= 0",
-            labels=_ticket_labels("budget_exhausted", meta),
+            labels=_ticket_labels(plan, "budget_exhausted", meta),
             annotations=texts.budget_exhausted(plan),
         )
     ]
@@ -100,12 +100,14 @@ def missing_data_alerts(plan: SloPlan, timing: Timing) -> list[Rule]:
             alert="SLOMissingData",
             expr=f"absent({total})",
             # `absent` knows only the labels of its matchers; the rest must be said.
-            labels={**plan.labels, **_ticket_labels("missing_data", meta)},
+            labels={**plan.labels, **_ticket_labels(plan, "missing_data", meta)},
             annotations=texts.missing_data(plan, timing.base),
             for_=_MISSING_FOR,
         )
     ]
 
 
-def _ticket_labels(kind: str, meta: AlertMeta) -> dict[str, str]:
-    return {names.LABEL_SEVERITY: "ticket", names.LABEL_ALERT_KIND: kind, **meta.labels}
+def _ticket_labels(plan: SloPlan, kind: str, meta: AlertMeta) -> dict[str, str]:
+    # The alert's name is the same for all SLOs; its labels tell the rules apart.
+    own = {names.LABEL_SEVERITY: "ticket", names.LABEL_ALERT_KIND: kind}
+    return {**plan.identity_labels, **own, **meta.labels}

@@ -39,6 +39,8 @@ def scalar(text: str) -> str:
         return text
     if _PLAIN.match(text) and not _SPECIAL.search(text) and text.lower() not in _AMBIGUOUS:
         return text
+    if ('"' in text or "\\" in text) and not _UNPRINTABLE.search(text) and "\n" not in text:
+        return "'" + text.replace("'", "''") + "'"
     quoted = json.dumps(text, ensure_ascii=False)
     return _UNPRINTABLE.sub(_escaped, quoted)
 

@@ -56,7 +56,7 @@ def sli_rule(plan: SloPlan, window: Duration, expr: str | None = None) -> Record
 
 
 def _averaged(plan: SloPlan) -> RecordingRule:
-    series = f"{names.error_ratio(plan.policy.page_quick.short_window)}{plan.selector}"
+    series = f"{names.error_ratio(plan.policy.page_quick.short_window)}{plan.full_selector}"
     over = f"[{plan.time_window}]"
     expr = (
         f"sum_over_time({series}{over})\n"
@@ -70,7 +70,7 @@ def metadata_rules(plan: SloPlan, version: str) -> list[Rule]:
     """Return objective, budget, period, burn rates, remaining budget and the info series."""
     objective = go_float(objective_float(plan) / 100)
     labels = {**plan.identity_labels, **plan.labels}
-    budget = f"{names.ERROR_BUDGET}{plan.selector}"
+    budget = f"{names.ERROR_BUDGET}{plan.full_selector}"
     shortest = names.error_ratio(plan.policy.page_quick.short_window)
     period = names.error_ratio(plan.time_window)
     days = go_float(plan.time_window.milliseconds / 3_600_000 / 24)
@@ -86,14 +86,14 @@ def metadata_rules(plan: SloPlan, version: str) -> list[Rule]:
         RecordingRule(names.ERROR_BUDGET, f"vector(1-{objective})", labels),
         RecordingRule(names.TIME_PERIOD_DAYS, f"vector({days})", labels),
         RecordingRule(
-            names.CURRENT_BURN_RATE, f"{shortest}{plan.selector}\n{_JOIN}\n{budget}\n", labels
+            names.CURRENT_BURN_RATE, f"{shortest}{plan.full_selector}\n{_JOIN}\n{budget}\n", labels
         ),
         RecordingRule(
-            names.PERIOD_BURN_RATE, f"{period}{plan.selector}\n{_JOIN}\n{budget}\n", labels
+            names.PERIOD_BURN_RATE, f"{period}{plan.full_selector}\n{_JOIN}\n{budget}\n", labels
         ),
         RecordingRule(
             names.ERROR_BUDGET_REMAINING,
-            f"1 - {names.PERIOD_BURN_RATE}{plan.selector}",
+            f"1 - {names.PERIOD_BURN_RATE}{plan.full_selector}",
             labels,
         ),
         RecordingRule(names.INFO, "vector(1)", info),
@@ -140,7 +140,7 @@ def _pair_expression(plan: SloPlan, pair: BurnWindow) -> str:
     )
     threshold = f"({go_float(factor)} * {go_float((100 - objective_float(plan)) / 100)})"
     short, long = (
-        f"    max({names.error_ratio(window)}{plan.selector} > {threshold})"
+        f"    max({names.error_ratio(window)}{plan.full_selector} > {threshold})"
         f" without ({names.LABEL_WINDOW})\n"
         for window in (pair.short_window, pair.long_window)
     )

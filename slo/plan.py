@@ -164,6 +164,11 @@ class SloPlan:
     @property
     def selector(self) -> str:
         """Return the matchers of this SLO's own series."""
+        return f'{{{conventions.LABEL_ID}="{self.id}"}}'
+
+    @property
+    def full_selector(self) -> str:
+        """Return the matchers of this SLO's own series as sloth writes them."""
         return conventions.selector(self.id, self.service, self.name)
 
 

@@ -36,7 +36,7 @@ def process(request: PluginRequest, rules: RuleSet) -> None:
 
 def _corrected(plan: SloPlan, indicator: EventsIndicator, window: Duration) -> Rule:
     expr = (
-        f"(\n{_CORRECTION}{window}{plan.selector}\n* on()\n"
+        f"(\n{_CORRECTION}{window}{plan.full_selector}\n* on()\n"
         f"{render(indicator.error, window)}\n)\n/\n({render(indicator.total, window)})\n"
     )
     return sli_rule(plan, window, expr)

@@ -1,0 +1,79 @@
+"""Parse the command line and hand over to one module per command."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from slo.version import __version__
+
+__all__ = ["main", "program"]
+
+# Each command costs only its own imports: start-up time is part of the product.
+_COMMANDS = {
+    "compile": "Compile specs into Prometheus rules, alerts, tests and Alertmanager routing.",
+    "demo": "Watch a real outage go from the SLI to the page, on this machine.",
+    "explain": "Explain a diagnostic code.",
+    "init": "Write a first spec that compiles.",
+    "schema": "Print the JSON Schema of a dialect, for editors.",
+    "test": "Prove with promtool when every alert fires and resets.",
+    "validate": "Check specs without writing anything.",
+    "version": "Print the version.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"slo.engine.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in _COMMANDS:
+            from slo.schema import closest
+
+            guess = closest(name, _COMMANDS)
+            hint = f" Did you mean `{guess}`?" if guess else ""
+            ctx.fail(f"No such command `{name}`.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The one-line helps stand here so that `slo --help` imports no command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Compile service level objectives into everything a team runs them with.",
+    epilog="Exit codes: 0 fine, 1 problems found, 2 wrong usage.",
+)
+@click.version_option(__version__, prog_name="slo", message="%(prog)s %(version)s")
+def program() -> None:
+    """Compile service level objectives into everything a team runs them with."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line and leave with its exit code."""
+    try:
+        return program.main(args=args, prog_name="slo")
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as in `slo compile ... | head`.
+        sys.stderr.close()
+        return sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Check specs without writing anything."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from slo.engine.commands.shared import compile_options, present, spec_arguments
+from slo.engine.pipeline import compile_specs
+
+__all__ = ["command"]
+
+
+@click.command("validate", help="Check specs without writing anything. SPEC is a file, a folder or -.")
+@spec_arguments
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How problems are printed.",
+)
+def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> None:
+    """Check specs and exit with 1 when something is wrong."""
+    result = compile_specs(specs, compile_options(given))
+    code = present(result.diagnostics, result.sources, style, strict)
+    if style == "text" and code == 0:
+        slos, services = len(result.specs.slos), len(result.specs.services)
+        click.echo(f"{slos} SLOs of {services} services are valid", err=True)
+    sys.exit(code)

@@ -1,0 +1,93 @@
+"""Find the spec files that the user named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from slo.diagnostics import Diagnostic, Severity, Span
+from slo.source import MAX_BYTES, Source
+
+__all__ = ["Input", "discover", "read_input"]
+
+_SUFFIXES = (".yaml", ".yml")
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """
+    Name one file to read.
+
+    Args:
+        shown: Path for messages, as the user would write it.
+        relative: Path below the folder that was named; decides the names of the outputs.
+    """
+
+    path: Path
+    shown: str
+    relative: str
+
+
+def discover(
+    paths: Iterable[str], exclude: Iterable[str] = ()
+) -> tuple[list[Input], list[Diagnostic]]:
+    """Return the files at *paths*, folders searched for YAML, and what could not be found."""
+    inputs: dict[Path, Input] = {}
+    problems: list[Diagnostic] = []
+    patterns = tuple(exclude)
+    for name in paths:
+        path = Path(name)
+        if name == STDIN:
+            inputs[path] = Input(path, "<stdin>", "stdin.yaml")
+        elif path.is_dir():
+            found = [i for i in _below(path) if not _excluded(i, patterns)]
+            inputs.update((i.path, i) for i in found)
+            if not found:
+                problems.append(_problem(name, "no YAML file in this folder", "SLO008"))
+        elif path.exists():
+            inputs[path] = Input(path, name, path.name)
+        else:
+            problems.append(_problem(name, "no such file or folder", "SLO001"))
+    return list(inputs.values()), problems
+
+
+def _below(folder: Path) -> Iterator[Input]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if path.suffix in _SUFFIXES and not hidden and path.is_file():
+            yield Input(path, str(path), relative.as_posix())
+
+
+def _excluded(found: Input, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(found.relative, p) or fnmatch(found.path.name, p) for p in patterns)
+
+
+def read_input(found: Input) -> Source | Diagnostic:
+    """Return the text of *found*, or why it cannot be read."""
+    try:
+        if found.shown == "<stdin>":
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with found.path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        return _problem(found.shown, error.strerror or str(error), "SLO001")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        span = Span(found.shown, line, column, line, column + 1)
+        return Diagnostic(
+            "SLO001", Severity.ERROR, "not UTF-8 text", span, "save the file as UTF-8"
+        )
+    return Source(found.shown, text.replace("\r\n", "\n"))
+
+
+def _problem(name: str, reason: str, code: str) -> Diagnostic:
+    return Diagnostic(code, Severity.ERROR, f"{name}: {reason}", Span(name))
