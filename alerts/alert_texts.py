@@ -7,7 +7,9 @@ queried there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from slo import conventions as names
 from slo.burnrate import BurnWindow
@@ -18,14 +20,18 @@ from slo.plan import SloPlan
 __all__ = ["budget_exhausted", "burn_rate", "missing_data"]
 
 
+# Stands for the name of an SLO in texts that are shared by all SLOs of a policy.
+_WHO = "\0"
+
+
 def _who(plan: SloPlan) -> str:
     """Return the SLO's name, with the group that is meant when it has several."""
     groups = ", ".join(f"{label}={{{{ $labels.{label} }}}}" for label in plan.group_by or ())
     return f"{plan.service} {plan.name}" + (f" ({groups})" if groups else "")
 
 
-def _objective(plan: SloPlan) -> str:
-    return f"{decimal_text(plan.objective)} % over {plan.time_window}"
+def _objective(objective: Decimal, time_window: Duration) -> str:
+    return f"{decimal_text(objective)} % over {time_window}"
 
 
 def _with_query(query: str, arguments: str, present: str, missing: str) -> str:
@@ -38,25 +44,24 @@ def _with_query(query: str, arguments: str, present: str, missing: str) -> str:
     )
 
 
-def _remaining(plan: SloPlan) -> tuple[str, str]:
+def _remaining(group_by: tuple[str, ...]) -> tuple[str, str]:
     """Return the remaining budget's series as a format, and the arguments of its labels."""
-    labels = (names.LABEL_ID, *(plan.group_by or ()))
+    labels = (names.LABEL_ID, *group_by)
     matchers = ",".join(f"{label}=%q" for label in labels)
     arguments = "".join(f" $labels.{label}" for label in labels)
     return f"{names.ERROR_BUDGET_REMAINING}{{{matchers}}}", arguments
 
 
-def _budget_left(plan: SloPlan) -> str:
-    series, arguments = _remaining(plan)
+def _budget_left(group_by: tuple[str, ...]) -> str:
+    series, arguments = _remaining(group_by)
     value = "{{ . | first | value | humanizePercentage }}"
     return _with_query(series, arguments, value, "unknown")
 
 
-def _exhaustion(plan: SloPlan) -> str:
+def _exhaustion(group_by: tuple[str, ...], time_window: Duration) -> str:
     """Return when the budget is gone: what is left, times the period, by the burn rate."""
-    series, arguments = _remaining(plan)
-    period = int(plan.time_window.seconds)
-    query = f"clamp_min({series}, 0) * {period} / %f"
+    series, arguments = _remaining(group_by)
+    query = f"clamp_min({series}, 0) * {int(time_window.seconds)} / %f"
     value = (
         "{{ if gt (. | first | value) 0.0 }}in {{ . | first | value | humanizeDuration }}"
         "{{ else }}already{{ end }}"
@@ -71,12 +76,19 @@ def _help(plan: SloPlan) -> list[str]:
     return lines
 
 
-def _annotations(plan: SloPlan, title: str, summary: str, lines: list[str]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    title: str
+    summary: str
+    details: str
+
+
+def _annotations(plan: SloPlan, who: str, texts: _Texts) -> dict[str, str]:
     described = [plan.description] if plan.description else []
     result = {
-        "title": title,
-        "summary": summary,
-        "description": "\n".join([*described, *lines, *_help(plan)]),
+        "title": texts.title.replace(_WHO, who),
+        "summary": texts.summary.replace(_WHO, who),
+        "description": "\n".join([*described, texts.details, *_help(plan)]),
     }
     if plan.runbook:
         result["runbook_url"] = plan.runbook
@@ -88,59 +100,74 @@ def _annotations(plan: SloPlan, title: str, summary: str, lines: list[str]) -> d
 
 def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
     """Return the texts of a burn-rate alert."""
-    who = _who(plan)
-    if plan.error_budget == Decimal(0):
-        value = "{{ $value | humanizePercentage }}"
-        return _annotations(
-            plan,
-            f"({severity}) {who}: events fail although the objective is 100 %",
-            f"{value} of the events of the last {pair.long_window} were bad; none may be.",
-            [f"Windows: {pair.long_window} and {pair.short_window}, both above zero."],
+    if plan.error_budget == 0:
+        texts = _without_budget(severity, pair)
+    else:
+        texts = _with_budget(
+            severity, pair, plan.objective, plan.time_window, plan.group_by or ()
         )
+    return _annotations(plan, _who(plan), texts)
+
+
+@lru_cache(maxsize=4096)
+def _with_budget(
+    severity: str,
+    pair: BurnWindow,
+    objective: Decimal,
+    time_window: Duration,
+    group_by: tuple[str, ...],
+) -> _Texts:
     times = '{{ $value | printf "%.1f" }}x'
-    threshold = decimal_text(pair.threshold(plan.time_window))
-    left, gone = _budget_left(plan), _exhaustion(plan)
-    return _annotations(
-        plan,
-        f"({severity}) {who}: error budget burns {times} too fast",
-        f"{who} burns its error budget at {times} the rate that {_objective(plan)} allows. "
+    threshold = decimal_text(pair.threshold(time_window))
+    left, gone = _budget_left(group_by), _exhaustion(group_by, time_window)
+    target = _objective(objective, time_window)
+    return _Texts(
+        title=f"({severity}) {_WHO}: error budget burns {times} too fast",
+        summary=f"{_WHO} burns its error budget at {times} the rate that {target} allows. "
         f"Budget left: {left}; at this rate it is gone {gone}.",
-        [
-            f"Objective: {_objective(plan)}",
-            f"Burn rate: {times} over {pair.long_window}, and over {pair.short_window} as well; "
-            f"alerts above {threshold}x",
-            f"Error budget left: {left}",
-            f"Budget gone: {gone}",
-        ],
+        details="\n".join(
+            (
+                f"Objective: {target}",
+                f"Burn rate: {times} over {pair.long_window}, and over {pair.short_window} "
+                f"as well; alerts above {threshold}x",
+                f"Error budget left: {left}",
+                f"Budget gone: {gone}",
+            )
+        ),
+    )
+
+
+def _without_budget(severity: str, pair: BurnWindow) -> _Texts:
+    value = "{{ $value | humanizePercentage }}"
+    return _Texts(
+        title=f"({severity}) {_WHO}: events fail although the objective is 100 %",
+        summary=f"{value} of the events of {_WHO} in the last {pair.long_window} were bad; "
+        "none may be.",
+        details=f"Windows: {pair.long_window} and {pair.short_window}, both above zero.",
     )
 
 
 def budget_exhausted(plan: SloPlan) -> dict[str, str]:
     """Return the texts of the alert on an exhausted budget."""
-    who = _who(plan)
-    return _annotations(
-        plan,
-        f"(ticket) {who}: error budget is used up",
-        f"{who} has spent its whole error budget of {_objective(plan)}. "
-        "Budget left: {{ $value | humanizePercentage }}.",
-        [
-            f"Objective: {_objective(plan)}",
-            "Error budget left: {{ $value | humanizePercentage }}",
-            "Ship only what makes the service more reliable until the budget is back.",
-        ],
+    left = "{{ $value | humanizePercentage }}"
+    target = _objective(plan.objective, plan.time_window)
+    texts = _Texts(
+        title=f"(ticket) {_WHO}: error budget is used up",
+        summary=f"{_WHO} has spent its whole error budget of {target}. Budget left: {left}.",
+        details=f"Objective: {target}\nError budget left: {left}\n"
+        "Ship only what makes the service more reliable until the budget is back.",
     )
+    return _annotations(plan, _who(plan), texts)
 
 
 def missing_data(plan: SloPlan, base: Duration) -> dict[str, str]:
     """Return the texts of the alert on an indicator without data."""
-    who = f"{plan.service} {plan.name}"
-    return _annotations(
-        plan,
-        f"(ticket) {who}: no data",
-        f"{who} has no data: nobody knows whether it meets {_objective(plan)}, "
+    target = _objective(plan.objective, plan.time_window)
+    texts = _Texts(
+        title=f"(ticket) {_WHO}: no data",
+        summary=f"{_WHO} has no data: nobody knows whether it meets {target}, "
         "and its burn-rate alerts cannot fire.",
-        [
-            f"Series: {names.total_events_rate(base)}{plan.selector}",
-            "Check that the service is scraped, and that its metrics still have these names.",
-        ],
+        details=f"Series: {names.total_events_rate(base)}{plan.selector}\n"
+        "Check that the service is scraped, and that its metrics still have these names.",
     )
+    return _annotations(plan, f"{plan.service} {plan.name}", texts)

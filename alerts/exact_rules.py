@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from slo import conventions as names
 from slo.alerts.model import RecordingRule, Rule
@@ -34,6 +35,8 @@ _BASE_WINDOW = minutes(5)
 # for one missed evaluation.
 _LONGEST_SLOW_INTERVAL = minutes(2)
 _LONGEST_FAST_WINDOW = hours(6)
+# Stands for an SLO's matchers in texts that are shared by all SLOs of a policy.
+_SELECTOR = "\0"
 _IDENTITY = ", ".join(names.IDENTITY_LABELS)
 
 
@@ -89,7 +92,7 @@ def _labels(plan: SloPlan, window: Duration | None = None) -> dict[str, str]:
 
 
 def _block(text: str, indent: str = "  ") -> str:
-    return "\n".join(indent + line if line.strip() else "" for line in text.strip("\n").split("\n"))
+    return indent + text.strip("\n").replace("\n", "\n" + indent)
 
 
 def _event_rates(plan: SloPlan, timing: Timing) -> list[Rule]:
@@ -135,28 +138,28 @@ def events_in_window(rate: str, summed: str, window: Duration, timing: Timing, s
     return f"{near} * {rate}\n+ ({before} or 0 * {rate})"
 
 
-def _ratio(plan: SloPlan, timing: Timing, window: Duration, fast: bool) -> Rule:
-    error, total = (
-        f"{name(timing.base)}{plan.selector}"
-        for name in (names.error_events_rate, names.total_events_rate)
-    )
-    labels = _labels(plan, window)
+@lru_cache(maxsize=1024)
+def _ratio_template(timing: Timing, window: Duration, fast: bool) -> str:
+    """Return the expression of the error ratio over *window*, selectors left as `_SELECTOR`."""
+    error = names.error_events_rate(timing.base) + _SELECTOR
+    total = names.total_events_rate(timing.base) + _SELECTOR
     if window == timing.base:
-        return RecordingRule(names.error_ratio(window), f"{error} / ({total} > 0)", labels)
-    step = timing.fast if fast else timing.slow
+        return f"{error} / ({total} > 0)"
     half = Duration(timing.base.milliseconds // 2)
     if fast:
-        summed_error, summed_total, lag = error, total, half
+        step, lag, summed_error, summed_total = timing.fast, half, error, total
     else:
-        summed_error, summed_total = (
-            f"{name(timing.base, timing.slow)}{plan.selector}"
-            for name in (names.error_events_thinned, names.total_events_thinned)
-        )
-        lag = half + Duration(timing.slow.milliseconds // 2)
+        step, lag = timing.slow, half + Duration(timing.slow.milliseconds // 2)
+        summed_error = names.error_events_thinned(timing.base, timing.slow) + _SELECTOR
+        summed_total = names.total_events_thinned(timing.base, timing.slow) + _SELECTOR
     bad = events_in_window(error, summed_error, window, timing, step, lag)
     every = events_in_window(total, summed_total, window, timing, step, lag)
-    expr = f"(\n{_block(bad)}\n)\n/\n(\n  (\n{_block(every, '    ')}\n  ) > 0\n)"
-    return RecordingRule(names.error_ratio(window), expr, labels)
+    return f"(\n{_block(bad)}\n)\n/\n(\n  (\n{_block(every, '    ')}\n  ) > 0\n)"
+
+
+def _ratio(plan: SloPlan, timing: Timing, window: Duration, fast: bool) -> Rule:
+    expr = _ratio_template(timing, window, fast).replace(_SELECTOR, plan.selector)
+    return RecordingRule(names.error_ratio(window), expr, _labels(plan, window))
 
 
 def _windows(plan: SloPlan, timing: Timing) -> list[Duration]:
@@ -195,6 +198,7 @@ def _event_counts(plan: SloPlan, timing: Timing) -> list[Rule]:
 def slow_rules(plan: SloPlan, timing: Timing, version: str) -> list[Rule]:
     """Return the thinned rates, the long error ratios, the budget and the info series."""
     rules: list[Rule] = []
+    identity = plan.identity_labels
     for rate, thinned in (
         (names.error_events_rate, names.error_events_thinned),
         (names.total_events_rate, names.total_events_thinned),
@@ -202,7 +206,7 @@ def slow_rules(plan: SloPlan, timing: Timing, version: str) -> list[Rule]:
         series = f"{rate(timing.base)}{plan.selector}"
         expr = f"avg_over_time({series}[{timing.slow}])"
         name = thinned(timing.base, timing.slow)
-        rules.append(RecordingRule(name, expr, plan.identity_labels))
+        rules.append(RecordingRule(name, expr, identity))
     for window in _windows(plan, timing):
         if not timing.is_fast(window):
             rules.append(_ratio(plan, timing, window, fast=False))

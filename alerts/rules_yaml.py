@@ -51,12 +51,16 @@ def _escaped(match: re.Match[str]) -> str:
 
 def block(text: str, indent: str) -> str:
     """Return *text* after a colon: on the same line, or as a block below it."""
-    lines = text.split("\n")
-    if len(lines) == 1 or not lines[0] or lines[0][0] == " " or not _fits_block(text):
+    if "\n" not in text:
         return " " + scalar(text)
-    keep = "-" if lines[-1] else ""
-    body = "\n".join(indent + line if line else "" for line in lines)
-    return f" |{keep}\n{body}".rstrip("\n")
+    if text[0] in "\n " or not _fits_block(text):
+        return " " + scalar(text)
+    keep = "" if text[-1] == "\n" else "-"
+    body = text.rstrip("\n").replace("\n", "\n" + indent)
+    if "\n\n" in text:
+        # Empty lines are not indented: trailing spaces would be somebody's next diff.
+        body = body.replace(f"\n{indent}\n", "\n\n")
+    return f" |{keep}\n{indent}{body}"
 
 
 def _fits_block(text: str) -> bool:
@@ -67,22 +71,13 @@ def _fits_block(text: str) -> bool:
 
 def mapping_lines(mapping: Mapping[str, str], indent: str) -> str:
     """Return the lines of *mapping*, each ending in a line feed, keys in order."""
+    deeper = indent + "  "
     return "".join(
-        f"{indent}{scalar(key)}:{block(mapping[key], indent + '  ')}\n" for key in sorted(mapping)
+        [f"{indent}{scalar(key)}:{block(mapping[key], deeper)}\n" for key in sorted(mapping)]
     )
 
 
-@lru_cache(maxsize=4096)
-def _cached_lines(items: tuple[tuple[str, str], ...], indent: str) -> str:
-    return mapping_lines(dict(items), indent)
-
-
-def _labels(labels: Mapping[str, str], indent: str) -> str:
-    # The rules of one SLO share a handful of label sets.
-    return _cached_lines(tuple(labels.items()), indent)
-
-
-def _rule(rule: Rule, indent: str) -> str:
+def _rule(rule: Rule, indent: str, seen: dict[int, str]) -> str:
     inner = indent + "  "
     expr = block(rule.expr.rstrip("\n"), inner + "  ")
     if isinstance(rule, AlertingRule):
@@ -94,7 +89,11 @@ def _rule(rule: Rule, indent: str) -> str:
     else:
         text = f"{indent}- record: {scalar(rule.record)}\n{inner}expr:{expr}\n"
     if rule.labels:
-        text += f"{inner}labels:\n{_labels(rule.labels, inner + '  ')}"
+        # Rules of one SLO share their label sets, often the very same object.
+        labels = seen.get(id(rule.labels))
+        if labels is None:
+            labels = seen[id(rule.labels)] = mapping_lines(rule.labels, inner + "  ")
+        text += f"{inner}labels:\n{labels}"
     if isinstance(rule, AlertingRule) and rule.annotations:
         text += f"{inner}annotations:\n{mapping_lines(rule.annotations, inner + '  ')}"
     return text
@@ -108,5 +107,6 @@ def groups_yaml(groups: Iterable[RuleGroup], indent: str = "") -> str:
         if group.interval is not None:
             parts.append(f"{indent}    interval: {group.interval}\n")
         parts.append(f"{indent}    rules:\n")
-        parts.extend(_rule(rule, indent + "      ") for rule in group.rules)
+        seen: dict[int, str] = {}
+        parts += [_rule(rule, indent + "      ", seen) for rule in group.rules]
     return "".join(parts)

@@ -1,9 +1,15 @@
-"""Compile specs: read, lower, check, emit. Pure but for reading the files it is given."""
+"""
+Compile specs: read, lower, check, emit.
+
+Each file is compiled by itself, so that many can be compiled at once; what concerns several
+files (identities, names of outputs, routing) follows when all are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from slo.alert_windows import builtin_policies, is_catalog, read_catalog
 from slo.alerts.emit import EmitOptions, FileOutput, emit_file, health_artifacts
@@ -24,20 +30,79 @@ from slo.spec.context import ReadContext
 from slo.spec.registry import read_document
 from slo.version import __version__
 
-__all__ = ["CompileResult", "compile_specs", "read_specs"]
+__all__ = [
+    "CompileResult",
+    "Environment",
+    "FileResult",
+    "compile_file",
+    "compile_specs",
+    "finish",
+    "prepare",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Environment:
+    """
+    Hold what every file is compiled with.
+
+    Args:
+        diagnostics: Problems of the options themselves: catalogs, plugins, paths.
+        sources: Files with problems so far, for excerpts.
+    """
+
+    options: CompileOptions
+    policies: Mapping[Duration, AlertPolicy] = field(default_factory=dict)
+    plugins: PluginRegistry = field(default_factory=PluginRegistry)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    @property
+    def emit(self) -> EmitOptions:
+        """Return the options of the emitters."""
+        options = self.options
+        return EmitOptions(
+            profile=options.profile,
+            format=options.format,
+            version=__version__,
+            interval=options.interval,
+            recordings=options.recordings,
+            alerts=options.alerts,
+            rules="rules" in options.kinds,
+            tests="tests" in options.kinds,
+        )
+
+
+@dataclass(slots=True)
+class FileResult(Generic[T]):
+    """
+    Hold what one spec file became.
+
+    Args:
+        outputs: Path of each artifact with what the sink made of it.
+        source: The file's text, when something is wrong with it.
+    """
+
+    services: tuple[ServicePlan, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    outputs: list[tuple[str, T]] = field(default_factory=list)
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class CompileResult:
+class CompileResult(Generic[T]):
     """
     Hold what a run made and what it found.
 
     Args:
-        artifacts: Empty when any diagnostic is an error.
-        sources: Texts of the files by the path in their diagnostics, for excerpts.
+        artifacts: What the sink made of each artifact, by path; empty on any error.
+        sources: Texts of the files with problems, by the path in their diagnostics.
     """
 
-    artifacts: tuple[Artifact, ...]
+    artifacts: tuple[T, ...]
     diagnostics: tuple[Diagnostic, ...]
     specs: SpecSet
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -48,163 +113,166 @@ class CompileResult:
         return has_errors(self.diagnostics)
 
 
-@dataclass(slots=True)
-class _Read:
-    """Collect what the files hold; `files` keeps the services of each input together."""
-
-    files: list[tuple[Input, tuple[ServicePlan, ...]]] = field(default_factory=list)
-    owners: list[Owner] = field(default_factory=list)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    sources: dict[str, Source] = field(default_factory=dict)
-    plugins: PluginRegistry = field(default_factory=PluginRegistry)
-
-    @property
-    def specs(self) -> SpecSet:
-        services = tuple(service for _, found in self.files for service in found)
-        return SpecSet(services, tuple(self.owners))
+def compile_specs(paths: Iterable[str], options: CompileOptions) -> CompileResult[Artifact]:
+    """Compile the specs at *paths* in memory; with any error there are no artifacts."""
+    inputs, environment = prepare(paths, options)
+    results = [compile_file(found, environment, _keep) for found in inputs]
+    return finish(inputs, results, environment, _keep)
 
 
-def read_specs(paths: Iterable[str], options: CompileOptions) -> CompileResult:
-    """Read and check the specs at *paths* without emitting anything."""
-    read = _read(paths, options)
-    read.diagnostics += _check(read, options)
-    return CompileResult((), sort_diagnostics(read.diagnostics), read.specs, read.sources)
+def _keep(artifact: Artifact) -> Artifact:
+    return artifact
 
 
-def compile_specs(paths: Iterable[str], options: CompileOptions) -> CompileResult:
-    """Compile the specs at *paths*; with any error there are no artifacts."""
-    read = _read(paths, options)
-    read.diagnostics += _check(read, options)
-    artifacts: list[Artifact] = []
-    if not has_errors(read.diagnostics):
-        artifacts = _emit(read, options)
-    if has_errors(read.diagnostics):
-        artifacts = []
-    ordered = tuple(sorted(artifacts, key=lambda a: a.path))
-    return CompileResult(ordered, sort_diagnostics(read.diagnostics), read.specs, read.sources)
-
-
-def _read(paths: Iterable[str], options: CompileOptions) -> _Read:
-    read = _Read()
+def prepare(
+    paths: Iterable[str], options: CompileOptions
+) -> tuple[list[Input], Environment]:
+    """Return the files at *paths*, and the plugins and alert windows to compile them with."""
+    environment = Environment(options)
     try:
-        read.plugins = load_plugins(options.plugins)
+        environment.plugins = load_plugins(options.plugins)
     except PluginError as error:
         span = Span(str(options.plugins[0]))
-        read.diagnostics.append(Diagnostic("SLO903", Severity.ERROR, str(error), span))
+        environment.diagnostics.append(Diagnostic("SLO903", Severity.ERROR, str(error), span))
     inputs, problems = discover(paths, options.exclude)
-    read.diagnostics += problems
-    loaded = [(found, _load(found, read)) for found in inputs]
-    policies = {**builtin_policies(), **_catalogs(options, read)}
-    context = ReadContext(
-        policies, options.period, options.labels, read.plugins, read.diagnostics
-    )
-    for found, source in loaded:
-        if source is not None:
-            _read_source(found, source, context, read)
-    if inputs and not (read.specs.services or read.owners or has_errors(read.diagnostics)):
-        span = Span(inputs[0].shown)
-        read.diagnostics.append(
-            Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span)
-        )
-    return read
+    environment.diagnostics += problems
+    environment.policies = {**builtin_policies(), **_catalogs(environment)}
+    return inputs, environment
 
 
-def _load(found: Input, read: _Read) -> Source | None:
-    source = read_input(found)
-    if isinstance(source, Diagnostic):
-        read.diagnostics.append(source)
-        return None
-    read.sources[source.path] = source
-    return source
-
-
-def _catalogs(options: CompileOptions, read: _Read) -> dict[Duration, AlertPolicy]:
-    inputs, problems = discover(map(str, options.windows))
-    read.diagnostics += problems
+def _catalogs(environment: Environment) -> dict[Duration, AlertPolicy]:
+    inputs, problems = discover(map(str, environment.options.windows))
+    environment.diagnostics += problems
     policies: dict[Duration, AlertPolicy] = {}
     for found in inputs:
-        source = _load(found, read)
-        if source is None:
+        source = read_input(found)
+        if isinstance(source, Diagnostic):
+            environment.diagnostics.append(source)
             continue
+        environment.sources[source.path] = source
         for document in parse_documents(source):
             policy, diagnostics = read_catalog(document)
-            read.diagnostics += diagnostics
+            environment.diagnostics += diagnostics
             if policy is None:
                 continue
             taken = policies.setdefault(policy.time_window, policy)
             if taken is not policy:
                 message = f"two catalogs for {policy.time_window}: {taken.source} is the other"
-                read.diagnostics.append(
+                environment.diagnostics.append(
                     Diagnostic("SLO205", Severity.ERROR, message, source.start)
                 )
     return policies
 
 
-def _read_source(found: Input, source: Source, context: ReadContext, read: _Read) -> None:
-    services: list[ServicePlan] = []
+def compile_file(
+    found: Input, environment: Environment, sink: Callable[[Artifact], T]
+) -> FileResult[T]:
+    """
+    Compile one file.
+
+    Args:
+        sink: Takes each artifact as it is made, so that a large run need not hold them all.
+    """
+    source = read_input(found)
+    if isinstance(source, Diagnostic):
+        return FileResult(diagnostics=[source])
+    result = _read(source, environment)
+    if result.services and not has_errors(result.diagnostics):
+        output = FileOutput(_stem(found.relative), found.relative, result.services)
+        artifacts, diagnostics = emit_file(output, environment.emit, environment.plugins)
+        result.diagnostics += diagnostics
+        result.outputs = [(artifact.path, sink(artifact)) for artifact in artifacts]
+    if result.diagnostics:
+        result.source = source
+    return result
+
+
+def _read(source: Source, environment: Environment) -> FileResult[T]:
+    options = environment.options
+    result: FileResult[T] = FileResult()
+    context = ReadContext(
+        environment.policies,
+        options.period,
+        options.labels,
+        environment.plugins,
+        result.diagnostics,
+    )
+    specs = SpecSet()
     for document in parse_documents(source):
         if is_catalog(document.root):
             message = "an alert-window catalog among the specs is not used"
             hint = "name it with --windows"
             context.report("SLO205", source.start, message, hint, Severity.WARNING)
             continue
-        specs = read_document(document, context)
-        services += specs.services
-        read.owners += specs.owners
-    if services:
-        read.files.append((found, tuple(services)))
-
-
-def _check(read: _Read, options: CompileOptions) -> list[Diagnostic]:
-    specs = read.specs
+        found = read_document(document, context)
+        specs = SpecSet(specs.services + found.services, specs.owners + found.owners)
     checks = CheckOptions(options.exact, options.retention)
-    found = [d for plan in specs.slos for d in run_checks(plan, checks)]
-    return found + list(check_identities(specs.slos))
-
-
-def _emit(read: _Read, options: CompileOptions) -> list[Artifact]:
-    emit = EmitOptions(
-        profile=options.profile,
-        format=options.format,
-        version=__version__,
-        interval=options.interval,
-        recordings=options.recordings,
-        alerts=options.alerts,
-        rules="rules" in options.kinds,
-        tests="tests" in options.kinds,
-    )
-    artifacts: dict[str, Artifact] = {}
-    for found, services in read.files:
-        output = FileOutput(_stem(found.relative), found.relative, services)
-        made, diagnostics = emit_file(output, emit, read.plugins)
-        read.diagnostics += diagnostics
-        for artifact in made:
-            _add(artifact, artifacts, services, read)
-    if read.files:
-        for artifact in health_artifacts(emit):
-            artifacts.setdefault(artifact.path, artifact)
-    if "alertmanager" in options.kinds:
-        from slo.alerts.alertmanager import routing_artifacts
-
-        routing, diagnostics_of_routing = routing_artifacts(read.specs)
-        read.diagnostics += diagnostics_of_routing
-        artifacts.update((artifact.path, artifact) for artifact in routing)
-    return list(artifacts.values())
-
-
-def _add(
-    artifact: Artifact, artifacts: dict[str, Artifact], services: tuple[ServicePlan, ...],
-    read: _Read,
-) -> None:
-    if artifact.path in artifacts:
-        message = f"two spec files would both be compiled to {artifact.path}"
-        hint = "rename one of them: sub-folders become part of the name, joined by `-`"
-        read.diagnostics.append(
-            Diagnostic("SLO402", Severity.ERROR, message, Span(services[0].source), hint)
-        )
-    artifacts[artifact.path] = artifact
+    for plan in specs.slos:
+        result.diagnostics += run_checks(plan, checks)
+    result.services, result.owners = specs.services, specs.owners
+    return result
 
 
 def _stem(relative: str) -> str:
     """Return the name of the outputs; Prometheus's globs do not look into sub-folders."""
     return relative.rsplit(".", 1)[0].replace("/", "-")
+
+
+def finish(
+    inputs: Sequence[Input],
+    results: Sequence[FileResult[T]],
+    environment: Environment,
+    sink: Callable[[Artifact], T],
+) -> CompileResult[T]:
+    """Join the results of all files, and make what belongs to all of them."""
+    services = tuple(service for result in results for service in result.services)
+    owners = tuple(owner for result in results for owner in result.owners)
+    specs = SpecSet(services, owners)
+    diagnostics = [*environment.diagnostics, *(d for r in results for d in r.diagnostics)]
+    sources = {**environment.sources, **{r.source.path: r.source for r in results if r.source}}
+    if inputs and not (services or owners or has_errors(diagnostics)):
+        span = Span(inputs[0].shown)
+        diagnostics.append(
+            Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span)
+        )
+    diagnostics += check_identities(specs.slos)
+    outputs, collisions = _collect(results)
+    diagnostics += collisions
+    shared, problems = _shared_artifacts(specs, environment)
+    diagnostics += problems
+    if has_errors(diagnostics):
+        outputs = {}
+    else:
+        outputs.update((artifact.path, sink(artifact)) for artifact in shared)
+    ordered = tuple(outputs[path] for path in sorted(outputs))
+    return CompileResult(ordered, sort_diagnostics(diagnostics), specs, sources)
+
+
+def _collect(results: Sequence[FileResult[T]]) -> tuple[dict[str, T], list[Diagnostic]]:
+    outputs: dict[str, T] = {}
+    collisions: list[Diagnostic] = []
+    for result in results:
+        for path, output in result.outputs:
+            if path in outputs:
+                message = f"two spec files would both be compiled to {path}"
+                hint = "rename one of them: sub-folders become part of the name, joined by `-`"
+                span = Span(result.services[0].source)
+                collisions.append(Diagnostic("SLO402", Severity.ERROR, message, span, hint))
+            outputs[path] = output
+    return outputs, collisions
+
+
+def _shared_artifacts(
+    specs: SpecSet, environment: Environment
+) -> tuple[list[Artifact], list[Diagnostic]]:
+    artifacts: list[Artifact] = []
+    diagnostics: list[Diagnostic] = []
+    if specs.services:
+        artifacts += health_artifacts(environment.emit)
+    if "alertmanager" in environment.options.kinds:
+        from slo.alerts.alertmanager import routing_artifacts
+
+        routing, found = routing_artifacts(specs)
+        artifacts += routing
+        diagnostics += found
+    return artifacts, diagnostics

@@ -34,6 +34,7 @@ _READABLE = tuple(
 )
 
 
+@lru_cache(maxsize=4096)
 def burn_rate_threshold(
     budget_fraction: Decimal, long_window: Duration, time_window: Duration
 ) -> Decimal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 __all__ = ["decimal_text", "go_float"]
 
@@ -11,6 +12,7 @@ _SMALLEST_EXPONENT = -4
 _LARGEST_EXPONENT = 5
 
 
+@lru_cache(maxsize=4096)
 def go_float(value: float) -> str:
     """
     Return *value* as Go's `%g` prints it: shortest digits, exponent below 1e-4 and from 1e6.
@@ -37,6 +39,7 @@ def go_float(value: float) -> str:
     return f"{prefix}{mantissa}e{'-' if point < 0 else '+'}{abs(point):02d}"
 
 
+@lru_cache(maxsize=4096)
 def decimal_text(value: Decimal) -> str:
     """
     Return *value* in plain notation, without trailing zeros.

@@ -10,7 +10,7 @@ import click
 
 from slo.artifact import Artifact
 from slo.engine.commands.shared import compile_options, present, spec_arguments
-from slo.engine.options import FORMATS, KINDS
+from slo.engine.options import FORMATS, KINDS, CompileOptions
 from slo.engine.pipeline import compile_specs
 from slo.errors import OutputError
 
@@ -83,22 +83,19 @@ def command(
         recordings=not disable_recordings,
         alerts=not disable_alerts,
     )
+    if out is not None and not check:
+        sys.exit(_write(specs, options, out, style, strict, quiet))
     result = compile_specs(specs, options)
     code = present(result.diagnostics, result.sources, style, strict)
-    if code:
-        sys.exit(code)
-    if out is None:
+    if code == 0 and out is None:
         _print(result.artifacts)
-        return
-    folders = [_FOLDERS[kind] for kind in kinds]
-    try:
-        code = _compare(result.artifacts, out, folders) if check else _write(
-            result.artifacts, out, folders, quiet
-        )
-    except OutputError as error:
-        click.echo(f"error: {error}", err=True)
-        code = 1
+    elif code == 0 and out is not None:
+        code = _compare(result.artifacts, out, _folders(options))
     sys.exit(code)
+
+
+def _folders(options: CompileOptions) -> list[str]:
+    return [_FOLDERS[kind] for kind in options.kinds]
 
 
 def _print(artifacts: tuple[Artifact, ...]) -> None:
@@ -110,11 +107,23 @@ def _print(artifacts: tuple[Artifact, ...]) -> None:
     click.echo("---\n".join(artifact.text for artifact in shown), nl=False)
 
 
-def _write(artifacts: tuple[Artifact, ...], out: Path, folders: list[str], quiet: bool) -> int:
-    from slo.engine.writer import write_artifacts
+def _write(
+    specs: tuple[str, ...],
+    options: CompileOptions,
+    out: Path,
+    style: str,
+    strict: bool,
+    quiet: bool,
+) -> int:
+    from slo.engine.build import build
 
-    changes = write_artifacts(artifacts, out, folders)
-    if not quiet:
+    try:
+        result, changes = build(specs, options, out, _folders(options), strict)
+    except OutputError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    code = present(result.diagnostics, result.sources, style, strict)
+    if changes is not None and not quiet:
         parts = [
             f"{len(found)} {word}"
             for word, found in (
@@ -125,14 +134,18 @@ def _write(artifacts: tuple[Artifact, ...], out: Path, folders: list[str], quiet
             if found
         ]
         state = ", ".join(parts) or "nothing changed"
-        click.echo(f"{out}: {len(artifacts)} files, {state}", err=True)
-    return 0
+        click.echo(f"{out}: {len(result.artifacts)} files, {state}", err=True)
+    return code
 
 
 def _compare(artifacts: tuple[Artifact, ...], out: Path, folders: list[str]) -> int:
     from slo.engine.writer import compare, diff
 
-    changes = compare(artifacts, out, folders)
+    try:
+        changes = compare(artifacts, out, folders)
+    except OutputError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
     if not changes.any:
         click.echo(f"{out}: up to date", err=True)
         return 0

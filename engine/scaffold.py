@@ -1,0 +1,31 @@
+"""Make the files of a new spec folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from slo.artifact import Artifact
+from slo.schema import load_schema
+
+__all__ = ["NAME", "scaffold"]
+
+_TEMPLATES = Path(__file__).with_name("templates")
+# The names that the language accepts for services and owners.
+NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*[A-Za-z0-9]\Z")
+
+
+def scaffold(service: str, owner: str) -> tuple[Artifact, ...]:
+    """Return a first spec, its owners and the schema that editors complete it with."""
+    schema = json.dumps(load_schema("slo-v1"), indent=2) + "\n"
+    return (
+        Artifact(f"specs/{service}.yaml", "spec", _filled("service.yaml", service, owner)),
+        Artifact("specs/owners.yaml", "spec", _filled("owners.yaml", service, owner)),
+        Artifact(".slo/slo-v1.schema.json", "schema", schema),
+    )
+
+
+def _filled(template: str, service: str, owner: str) -> str:
+    text = (_TEMPLATES / template).read_text("utf-8")
+    return text.replace("@SERVICE@", service).replace("@OWNER@", owner)
