@@ -37,7 +37,8 @@ _LONGEST_SLOW_INTERVAL = minutes(2)
 _LONGEST_FAST_WINDOW = hours(6)
 # Stands for an SLO's matchers in texts that are shared by all SLOs of a policy.
 _SELECTOR = "\0"
-_IDENTITY = ", ".join(names.IDENTITY_LABELS)
+# The raw result has no identity labels yet; everything else must agree.
+_IGNORING = f"ignoring ({', '.join(names.IDENTITY_LABELS)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +68,33 @@ class Timing:
         return window <= _LONGEST_FAST_WINDOW
 
 
-def _queries(plan: SloPlan) -> tuple[str, str | None]:
-    """Return the templates of bad and of all events; without the latter, a bare ratio."""
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Hold the templates that are read from raw series: all events, and bad or good ones."""
+
+    total: str | None
+    error: str | None = None
+    good: str | None = None
+
+
+def _counted(plan: SloPlan) -> _Counted:
+    """Return what to count; without a total it is a bare ratio."""
     indicator = plan.indicator
     if isinstance(indicator, EventsIndicator):
-        return indicator.error, indicator.total
+        if indicator.good is not None:
+            return _Counted(indicator.total, good=indicator.good)
+        return _Counted(indicator.total, error=indicator.error)
     division = split_division(indicator.error_ratio)
     if division is None:
-        return indicator.error_ratio, None
-    error = division.numerator
+        return _Counted(None, error=indicator.error_ratio)
     if division.complement:
-        error = f"clamp_min(({division.denominator}) - ({division.numerator}), 0)"
-    return error, division.denominator
+        return _Counted(division.denominator, good=division.numerator)
+    return _Counted(division.denominator, error=division.numerator)
 
 
 def is_weighted(plan: SloPlan) -> bool:
     """Tell whether the indicator counts events, so that windows can weigh by them."""
-    return _queries(plan)[1] is not None
+    return _counted(plan).total is not None
 
 
 def _labels(plan: SloPlan, window: Duration | None = None) -> dict[str, str]:
@@ -99,27 +110,38 @@ def _event_rates(plan: SloPlan, timing: Timing) -> list[Rule]:
     """
     Record the two rates, without the user's labels: those may change within a period.
 
-    An error series that does not exist yet counts as zero wherever there is a total. A bare
-    ratio counts as one event per second, which makes every window its plain mean.
+    Series that do not exist count as zero wherever there is a total: no errors yet, or no good
+    events at all. A bare ratio counts as one event per second, which makes every window its
+    plain mean.
     """
-    error_query, total_query = _queries(plan)
+    counted = _counted(plan)
     error, total = names.error_events_rate(timing.base), names.total_events_rate(timing.base)
     identity = plan.identity_labels
-    rendered = render(error_query, timing.base)
-    if total_query is None:
+    if counted.total is None:
+        assert counted.error is not None
         # Comparing drops NaN, which would otherwise stay in every sum for a whole period.
-        ratio = f"clamp_min(\n{_block(rendered)}\n, 0) >= 0"
+        ratio = f"clamp_min(\n{_block(render(counted.error, timing.base))}\n, 0) >= 0"
         return [
             RecordingRule(error, ratio, identity),
             RecordingRule(total, f"0 * {error}{plan.selector} + 1", identity),
         ]
-    missing = f"0 * {total}{plan.selector}"
+    everything = f"{total}{plan.selector}"
+    if counted.good is not None:
+        good = _or_zero(render(counted.good, timing.base), everything)
+        bad = f"clamp_min(\n  {everything}\n  - {_IGNORING}\n{_block(good)}\n, 0)"
+    else:
+        assert counted.error is not None
+        bad = _or_zero(render(counted.error, timing.base), everything, outer=False)
     return [
-        RecordingRule(total, render(total_query, timing.base).strip("\n"), identity),
-        RecordingRule(
-            error, f"(\n{_block(rendered)}\n)\nor ignoring ({_IDENTITY})\n{missing}", identity
-        ),
+        RecordingRule(total, render(counted.total, timing.base).strip("\n"), identity),
+        RecordingRule(error, bad, identity),
     ]
+
+
+def _or_zero(query: str, everything: str, outer: bool = True) -> str:
+    """Return *query*, and zero for each group of the total that it lacks."""
+    text = f"(\n{_block(query)}\n)\nor {_IGNORING}\n0 * {everything}"
+    return f"(\n{_block(text)}\n)" if outer else text
 
 
 def events_in_window(rate: str, summed: str, window: Duration, timing: Timing, step: Duration,
@@ -188,7 +210,9 @@ def _event_counts(plan: SloPlan, timing: Timing) -> list[Rule]:
         half = Duration(timing.base.milliseconds // 2)
         events = events_in_window(rate, rate, window, timing, timing.fast, half)
         # A query that counts per window holds each event for one base window.
-        counted = counts_per_window(_queries(plan)[0])
+        total_query = _counted(plan).total
+        assert total_query is not None
+        counted = counts_per_window(total_query)
         per_step = go_float(timing.fast.seconds / (timing.base.seconds if counted else 1))
         name = names.error_events_increase(window)
         rules.append(RecordingRule(name, f"{per_step} * (\n{_block(events)}\n)", _labels(plan)))

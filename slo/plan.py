@@ -42,12 +42,15 @@ class EventsIndicator:
     Args:
         error: Query for the rate of bad events.
         total: Query for the rate of all events.
+        good: Query for the rate of good events, where the spec gives that one; `error` is
+            then derived from it.
     """
 
     error: str
     total: str
     error_span: Span
     total_span: Span
+    good: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,15 @@ def _check_ratio(indicator: RatioIndicator) -> Iterator[Diagnostic]:
 
 
 def _check_events(indicator: EventsIndicator) -> Iterator[Diagnostic]:
-    if "".join(indicator.error.split()) == "".join(indicator.total.split()):
+    kind = "error" if indicator.good is None else "good"
+    counted = indicator.good or indicator.error
+    if "".join(counted.split()) == "".join(indicator.total.split()):
         yield Diagnostic(
             "SLO303",
             Severity.ERROR,
-            "error and total are the same query: every event would be an error",
+            f"{kind} and total are the same query: every event would be {kind}",
             indicator.error_span,
-            "let the error query select only what failed",
+            f"let the {kind} query select only those events",
         )
         return
     yield from _check_labels(indicator)
@@ -51,7 +53,9 @@ def _check_events(indicator: EventsIndicator) -> Iterator[Diagnostic]:
 
 
 def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
-    error, total = label_names(indicator.error), label_names(indicator.total)
+    kind = "error" if indicator.good is None else "good"
+    error = label_names(indicator.good or indicator.error)
+    total = label_names(indicator.total)
     if error is None or total is None or error == total:
         return
     shown = (
@@ -61,7 +65,7 @@ def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
     yield Diagnostic(
         "SLO210",
         Severity.ERROR,
-        f"the error query keeps {left}, the total query {right}: they never match",
+        f"the {kind} query keeps {left}, the total query {right}: they never match",
         indicator.error_span,
         "aggregate both by the same labels",
         (("total query", indicator.total_span),),
@@ -70,7 +74,9 @@ def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
 
 def _check_subset(indicator: EventsIndicator) -> Iterator[Diagnostic]:
     """Compare the plain case, one selector of the same metric on each side."""
-    error, total = selectors(indicator.error), selectors(indicator.total)
+    kind = "error" if indicator.good is None else "good"
+    error = selectors(indicator.good or indicator.error)
+    total = selectors(indicator.total)
     if len(error) != 1 or len(total) != 1 or error[0].metric != total[0].metric:
         return
     missing = _not_implied(error[0], total[0])
@@ -78,10 +84,10 @@ def _check_subset(indicator: EventsIndicator) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "SLO209",
             Severity.WARNING,
-            f"the total query wants {missing}, the error query does not: "
-            "errors can outnumber the total",
+            f"the total query wants {missing}, the {kind} query does not: "
+            f"{kind} events can outnumber the total",
             indicator.error_span,
-            f"add {missing} to the error query",
+            f"add {missing} to the {kind} query",
             (("total query", indicator.total_span),),
         )
 

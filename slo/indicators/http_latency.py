@@ -25,7 +25,7 @@ def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
     total = aggregation(group_by)
     every = f"{total}(rate({metric}_count{matchers(selector)}[{{{{.window}}}}]))"
     fast = f"{total}(rate({metric}_bucket{matchers(selector, _bound(bound))}[{{{{.window}}}}]))"
-    return Queries(error=f"{every}\n-\n{fast}", total=every)
+    return Queries.of_good(good=fast, total=every)
 
 
 def _bound(bound: Decimal) -> str:

@@ -8,15 +8,37 @@ from typing import Any
 
 from slo.promql import quote
 
-__all__ = ["Queries", "aggregation", "matchers"]
+__all__ = ["Queries", "aggregation", "error_from_good", "matchers"]
 
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """Hold the error and total query that a typed indicator makes."""
+    """
+    Hold the queries that a typed indicator makes.
+
+    Args:
+        good: Query for good events, for indicators that count those; `error` follows from it.
+    """
 
     error: str
     total: str
+    good: str | None = None
+
+    @classmethod
+    def of_good(cls, good: str, total: str) -> Queries:
+        """Return the queries of an indicator that counts good events."""
+        return cls(error_from_good(good, total), total, good)
+
+
+def error_from_good(good: str, total: str) -> str:
+    """
+    Return the query for bad events: all events but the good ones.
+
+    Good events that do not exist count as none, so that a wrong selector is loud: it shows as
+    an outage, not as an objective that is always met. The two sides can be scraped at
+    slightly different moments, hence never below zero.
+    """
+    return f"clamp_min(({total}) - (({good}) or 0 * ({total})), 0)"
 
 
 def matchers(selector: Any, *more: str) -> str:

@@ -17,4 +17,4 @@ def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
     series = f"{params.get('metric', _METRIC)}{matchers(params.get('selector'))}[{{{{.window}}}}]"
     total = aggregation(group_by)
     probes = f"{total}(count_over_time({series}))"
-    return Queries(error=f"{probes}\n-\n{total}(sum_over_time({series}))", total=probes)
+    return Queries.of_good(good=f"{total}(sum_over_time({series}))", total=probes)

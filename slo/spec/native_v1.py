@@ -9,6 +9,7 @@ from typing import Any
 from slo import conventions
 from slo.duration import Duration
 from slo.indicators.catalog import TYPED
+from slo.indicators.params import error_from_good
 from slo.plan import (
     AlertMeta,
     EventsIndicator,
@@ -167,17 +168,15 @@ class _ServiceReader:
         span = key_span(self._source, declared, kind)
         queries = TYPED[kind](params, group_by)
         report_query(self._context, span, queries.error, f"`{kind}` with these settings")
-        return EventsIndicator(queries.error, queries.total, span, span)
+        return EventsIndicator(queries.error, queries.total, span, span, good=queries.good)
 
     def _events(self, events: Map) -> Indicator:
         source, total = self._source, events["total"]
         key = "error" if "error" in events else "good"
-        query = events[key]
-        # Good and total are scraped at slightly different moments: never count below zero.
-        error = query if key == "error" else f"clamp_min(({total}) - ({query}), 0)"
-        return EventsIndicator(
-            error, total, value_span(source, events, key), value_span(source, events, "total")
-        )
+        good = events.get("good")
+        error = events["error"] if good is None else error_from_good(good, total)
+        spans = value_span(source, events, key), value_span(source, events, "total")
+        return EventsIndicator(error, total, *spans, good=good)
 
     def _ratio(self, ratio: Map) -> Indicator:
         key = "error" if "error" in ratio else "good"
