@@ -22,7 +22,6 @@ _SUPERSEDED = {
         "profile `exact` weighs every window by its events; "
         "for low traffic use `min_bad_events`"
     ),
-    "sloth.dev/contrib/validate_victoria_metrics/v1": "queries must be PromQL in profile `exact`",
 }
 
 

@@ -80,6 +80,8 @@ _CAMEL = _Keys(
     "pageAlert",
     "ticketAlert",
 )
+# The plugin with which sloth's users switch from PromQL to MetricsQL.
+_METRICSQL = "sloth.dev/contrib/validate_victoria_metrics/v1"
 _QUERY_KEYS = ("error_ratio_query", "error_query", "total_query")
 
 
@@ -112,8 +114,22 @@ def _checked(document: Document, context: ReadContext, keys: _Keys) -> bool:
     found = checker(keys.schema, keys.definition, lenient=True).check(
         document.source, document.root, document.node
     )
+    if _is_metricsql(document.root, keys):
+        found = [d for d in found if d.code != "SLO301"]
     context.diagnostics.extend(found)
     return not any(d.is_error for d in found)
+
+
+def _is_metricsql(root: Any, keys: _Keys) -> bool:
+    """Tell whether the document asks for VictoriaMetrics' dialect, which we cannot parse."""
+    spec = root.get("spec", root)
+    chains = [spec.get(keys.plugins), *(s.get("plugins") for s in spec.get("slos") or () if s)]
+    return any(
+        isinstance(call, Map) and call.get("id") == _METRICSQL
+        for plugins in chains
+        if isinstance(plugins, Map)
+        for call in plugins.get("chain") or ()
+    )
 
 
 def _fold_case(

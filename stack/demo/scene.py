@@ -115,8 +115,8 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
         run_alertmanager(directory / "alertmanager", routing.read_text("utf-8"))
     )
     terminal.note(
-        f"alertmanager  {alertmanager.url}   the compiled routing; group_wait {_GROUP_WAIT} and "
-        f"group_interval {_GROUP_INTERVAL} for the demo"
+        f"alertmanager  {alertmanager.url}   the compiled routing, but group_wait {_GROUP_WAIT} "
+        f"and group_interval {_GROUP_INTERVAL}"
     )
     config = prometheus_config(
         rule_files=[compiled / "rules" / "*.yaml"],
@@ -130,7 +130,7 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
     write_history(records, HISTORY, directory / "prometheus" / "data")
     terminal.note(
         f"history       {HISTORY.length} with {HISTORY.requests / 1e6:.0f} million requests, "
-        f"of which {HISTORY.error_ratio:.2%} failed (made up)"
+        f"of which {HISTORY.error_ratio:.2%} failed (made up for the demo)"
     )
     prometheus = running.enter_context(
         run_prometheus(directory / "prometheus", config, arguments=[_RETENTION])
@@ -157,18 +157,21 @@ def _owners(template: Path, receiver_url: str) -> str:
 
 
 def _compile(terminal: Terminal, example: Path, owners: Path, out: Path) -> None:
+    shop = _relative(example / "shop.yaml")
     arguments = [
         "compile",
-        str(example / "shop.yaml"),
+        str(shop),
         str(owners),
         "--windows",
-        str(example / "windows"),
+        str(_relative(example / "windows")),
         "--interval",
         str(EVALUATION_INTERVAL),
         "--out",
         str(out),
     ]
-    terminal.note(f"$ slo {shlex.join(arguments)}")
+    head = shlex.join(["slo", *arguments[:3]])
+    options = [shlex.join(arguments[n : n + 2]) for n in range(3, len(arguments), 2)]
+    terminal.note(" \\\n            ".join([f"$ {head}", *options]))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "slo.engine.cli", *arguments],
@@ -184,8 +187,14 @@ def _compile(terminal: Terminal, example: Path, owners: Path, out: Path) -> None
         output = "\n".join(filter(None, (done.stdout.strip(), done.stderr.strip())))
         raise JourneyError(f"the compiler ended with status {done.returncode}:\n{output}")
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    terminal.seen(f"{len(files)} files from {_count_lines(example / 'shop.yaml')} lines of YAML:")
+    terminal.seen(f"{len(files)} files from {_count_lines(shop)} lines of YAML:")
     terminal.texts({str(path.relative_to(out)): f"{_count_lines(path)} lines" for path in files})
+
+
+def _relative(path: Path) -> Path:
+    """Return *path* as a person would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _count_lines(path: Path) -> int:
