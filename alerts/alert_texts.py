@@ -76,7 +76,7 @@ def _help(plan: SloPlan) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Texts:
     title: str
     summary: str

@@ -19,7 +19,7 @@ from slo.plugins import PluginRegistry
 __all__ = ["EmitOptions", "FileOutput", "emit_file", "health_artifacts"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EmitOptions:
     """
     Say what to make.
@@ -47,7 +47,7 @@ class EmitOptions:
         return self.profile == "exact"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FileOutput:
     """
     Name one spec file and what was read from it.

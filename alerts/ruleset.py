@@ -35,7 +35,7 @@ class RuleSet:
         return [g for g in (self.sli, self.metadata, self.alerts, *self.extra) if g.rules]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PluginRequest:
     """
     Give an SLO plugin what it may read.

@@ -9,7 +9,7 @@ everything has compiled.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from slo.engine.discovery import Input
@@ -37,6 +37,7 @@ def build(
     folder: Path,
     folders: Iterable[str],
     strict: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[CompileResult[Staged], Changes | None]:
     """
     Compile the specs at *paths* and make *folder* hold the result.
@@ -44,6 +45,7 @@ def build(
     Args:
         folders: Sub-folders that this run is responsible for.
         strict: Change nothing on a warning either.
+        progress: Told how many of how many files are done, in large runs.
 
     Returns:
         The result, and what changed in *folder*; `None` when something is wrong.
@@ -56,7 +58,7 @@ def build(
         if len(inputs) < _PARALLEL_FROM or _cores() < 2:
             results = [compile_file(found, environment, staging.stage) for found in inputs]
         else:
-            results = _in_processes(inputs, environment, staging)
+            results = _in_processes(inputs, environment, staging, progress)
         result = finish(inputs, results, environment, staging.stage)
         if result.failed or (strict and result.diagnostics):
             return result, None
@@ -85,11 +87,19 @@ def _work(found: Input) -> FileResult[Staged]:
 
 
 def _in_processes(
-    inputs: Sequence[Input], environment: Environment, staging: Staging
+    inputs: Sequence[Input],
+    environment: Environment,
+    staging: Staging,
+    progress: Callable[[int, int], None] | None,
 ) -> list[FileResult[Staged]]:
     import multiprocessing
 
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     with context.Pool(_cores(), _start_worker, (environment, staging)) as pool:
-        return list(pool.imap(_work, inputs, _CHUNK))
+        results = []
+        for result in pool.imap(_work, inputs, _CHUNK):
+            results.append(result)
+            if progress is not None:
+                progress(len(results), len(inputs))
+        return results

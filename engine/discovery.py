@@ -17,7 +17,7 @@ _SUFFIXES = (".yaml", ".yml")
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Input:
     """
     Name one file to read.

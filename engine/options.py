@@ -16,7 +16,7 @@ FORMATS = ("auto", "prometheus", "kubernetes")
 KINDS = ("rules", "tests", "alertmanager")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompileOptions:
     """
     Hold the options of `slo compile` and of the commands that compile on the way.

@@ -269,7 +269,7 @@ def _shared_artifacts(
     diagnostics: list[Diagnostic] = []
     if specs.services:
         artifacts += health_artifacts(environment.emit)
-    if "alertmanager" in environment.options.kinds:
+    if "alertmanager" in environment.options.kinds and specs.owners:
         from slo.alerts.alertmanager import routing_artifacts
 
         routing, found = routing_artifacts(specs)

@@ -7,6 +7,8 @@ labels in `Origin` that sloth's info series prints.
 
 from __future__ import annotations
 
+# Plans are compared by identity: nothing needs their equality, and generating it for twenty
+# classes costs a tenth of a small run's time.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EventsIndicator:
     """
     Count bad events and all events, each by a PromQL template with `{{.window}}`.
@@ -53,7 +55,7 @@ class EventsIndicator:
     good: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RatioIndicator:
     """Measure the error ratio itself, by one PromQL template with `{{.window}}`."""
 
@@ -64,7 +66,7 @@ class RatioIndicator:
 Indicator = EventsIndicator | RatioIndicator
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AlertMeta:
     """Hold what the user says of one severity's alerts; `None` in a plan means disabled."""
 
@@ -74,7 +76,7 @@ class AlertMeta:
     for_: Duration | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Link:
     """Name an address that helps the person on call."""
 
@@ -82,7 +84,7 @@ class Link:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PluginCall:
     """Ask for an SLO plugin by its id; a negative priority runs before the default rules."""
 
@@ -92,7 +94,7 @@ class PluginCall:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Origin:
     """
     Say which dialect a plan was written in.
@@ -110,7 +112,7 @@ class Origin:
     float_objective: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SloPlan:
     """
     Describe one objective completely: what is measured, against what, and who is told.
@@ -175,7 +177,7 @@ class SloPlan:
         return conventions.selector(self.id, self.service, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KubernetesMeta:
     """Carry the metadata of a custom resource over to the object made from it."""
 
@@ -185,7 +187,7 @@ class KubernetesMeta:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ServicePlan:
     """Hold the SLOs of one document: one service, or one custom resource."""
 
@@ -195,7 +197,7 @@ class ServicePlan:
     kubernetes: KubernetesMeta | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Receiver:
     """
     Say where one severity of an owner's alerts goes; exactly one kind per receiver.
@@ -210,7 +212,7 @@ class Receiver:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Owner:
     """Name a team and the receivers of its pages and tickets."""
 
@@ -220,7 +222,7 @@ class Owner:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SpecSet:
     """Hold everything that one run has read."""
 

@@ -23,7 +23,7 @@ SLI_ENTRY_POINTS = "slo.sli_plugins"
 SLO_ENTRY_POINTS = "slo.slo_plugins"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SliPlugin:
     """
     Make an indicator from options.

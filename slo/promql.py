@@ -43,18 +43,6 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 # Any duration parses; this one is not written by people, so it can be found again.
 _PLACEHOLDER = "7919s"
 
-_TOKEN = re.compile(
-    r"""(?P<space>[ \t\r\n]+)
-    |(?P<comment>\#[^\n]*)
-    |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
-    |(?P<open>[(\[{])
-    |(?P<close>[)\]}])
-    |(?P<number>(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)(?:[a-zA-Z]\w*)?)
-    |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:.]*)
-    |(?P<operator>=~|!~|!=|==|>=|<=|[-+*/%^=<>,@:])
-    |(?P<other>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _COUNT_FUNCTIONS = frozenset(("increase", "count_over_time", "sum_over_time", "delta"))
 _RATE_FUNCTIONS = frozenset(("rate", "irate", "deriv", "avg_over_time"))
@@ -187,9 +175,26 @@ def _refuse_deep(template: str) -> None:
             raise PromqlError(message, token.offset, code="SLO305")
 
 
+@lru_cache(maxsize=1)
+def _token_pattern() -> re.Pattern[str]:
+    # Compiled on first use: most runs never take a query apart.
+    return re.compile(
+        r"""(?P<space>[ \t\r\n]+)
+        |(?P<comment>\#[^\n]*)
+        |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
+        |(?P<open>[(\[{])
+        |(?P<close>[)\]}])
+        |(?P<number>(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)(?:[a-zA-Z]\w*)?)
+        |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:.]*)
+        |(?P<operator>=~|!~|!=|==|>=|<=|[-+*/%^=<>,@:])
+        |(?P<other>.)""",
+        re.VERBOSE | re.DOTALL,
+    )
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     depth = 0
-    for match in _TOKEN.finditer(text):
+    for match in _token_pattern().finditer(text):
         kind = match.lastgroup or "other"
         if kind in ("space", "comment"):
             continue

@@ -118,7 +118,8 @@ def _write(
     from slo.engine.build import build
 
     try:
-        result, changes = build(specs, options, out, _folders(options), strict)
+        show = _show_progress if sys.stderr.isatty() and not quiet else None
+        result, changes = build(specs, options, out, _folders(options), strict, show)
     except OutputError as error:
         click.echo(f"error: {error}", err=True)
         return 1
@@ -136,6 +137,12 @@ def _write(
         state = ", ".join(parts) or "nothing changed"
         click.echo(f"{out}: {len(result.artifacts)} files, {state}", err=True)
     return code
+
+
+def _show_progress(done: int, files: int) -> None:
+    """Rewrite one line of the terminal; the last call clears it."""
+    text = "" if done == files else f"compiling: {done} of {files} files"
+    click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
 
 def _compare(artifacts: tuple[Artifact, ...], out: Path, folders: list[str]) -> int:

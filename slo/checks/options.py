@@ -9,7 +9,7 @@ from slo.duration import Duration
 __all__ = ["CheckOptions"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CheckOptions:
     """
     Carry the options of a run to the checks.

@@ -11,7 +11,7 @@ from slo.promql import quote
 __all__ = ["Queries", "aggregation", "error_from_good", "matchers"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Queries:
     """
     Hold the queries that a typed indicator makes.
