@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from slo.alert_windows import builtin_policies, is_catalog, read_catalog
 from slo.alerts.emit import EmitOptions, FileOutput, emit_file, health_artifacts
-from slo.artifact import Artifact
+from slo.artifact import GENERATED, Artifact
 from slo.burnrate import AlertPolicy
 from slo.checks.identity import check_identities
 from slo.checks.options import CheckOptions
@@ -176,6 +176,9 @@ def compile_file(
     source = read_input(found)
     if isinstance(source, Diagnostic):
         return FileResult(diagnostics=[source])
+    if source.text.startswith(GENERATED):
+        # `slo compile . --out build` meets its own output again.
+        return FileResult()
     result = _read(source, environment)
     if result.services and not has_errors(result.diagnostics):
         output = FileOutput(_stem(found.relative), found.relative, result.services)

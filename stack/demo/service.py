@@ -114,6 +114,16 @@ class Shop:
         return generate_latest(self._registry)
 
 
+def _parse_fault(body: bytes) -> Fault:
+    fields = json.loads(body or b"{}")
+    known = Fault.__dataclass_fields__
+    if not isinstance(fields, dict) or not fields.keys() <= known.keys():
+        raise ValueError(f"a fault is a JSON object with {' and '.join(known)}")
+    if not all(isinstance(value, int | float) for value in fields.values()):
+        raise ValueError("every field of a fault is a number")
+    return Fault(**fields)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -144,8 +154,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(HTTPStatus.NOT_FOUND, {"error": "only /fault takes a POST"})
             return
         try:
-            fault = Fault(**json.loads(self.rfile.read(length) or b"{}"))
-        except (TypeError, ValueError) as error:
+            fault = _parse_fault(self.rfile.read(length))
+        except ValueError as error:
             self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
         self.shop.set_fault(fault)

@@ -238,7 +238,8 @@ import sys, time
 from pathlib import Path
 from slo.stack.processes import Process, sigterm_unwinds
 with sigterm_unwinds():
-    with Process([sys.executable, "-c", "import time; time.sleep(60)"], log=Path(sys.argv[1])) as p:
+    code = "import time; print('up', flush=True); time.sleep(60)"
+    with Process([sys.executable, "-c", code], log=Path(sys.argv[1])) as p:
         print(p.pid, flush=True)
         time.sleep(60)
 """
@@ -248,7 +249,10 @@ with sigterm_unwinds():
             python(self.CODE, str(tmp_path / "log")), stdout=subprocess.PIPE, text=True
         )
         assert ours.stdout is not None
-        return ours, int(ours.stdout.readline())
+        pid = int(ours.stdout.readline())
+        # Until the program itself runs, nothing ties it to us yet.
+        assert wait_for_text(tmp_path / "log") == "up"
+        return ours, pid
 
     @pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -2)])
     def test_signals_unwind(self, tmp_path: Path, signum: int, status: int) -> None:
