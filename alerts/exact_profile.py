@@ -5,7 +5,7 @@ from __future__ import annotations
 from slo.alerts import burn_rate_alerts as alerts
 from slo.alerts.exact_rules import Timing, fast_rules, slow_rules
 from slo.alerts.model import RuleGroup
-from slo.alerts.plugins.catalog import BUILTIN
+from slo.alerts.plugins.catalog import BUILTIN_IDS
 from slo.alerts.ruleset import RuleSet
 from slo.alerts.sloth_profile import empty_rule_set, run_plugin
 from slo.diagnostics import Diagnostic, Severity
@@ -82,7 +82,7 @@ def _run(
     if call.id in _SUPERSEDED:
         message = f"`{call.id}` does nothing here: {_SUPERSEDED[call.id]}"
         return [Diagnostic("SLO501", Severity.WARNING, message, call.span)]
-    core = call.id in BUILTIN and "/core/" in call.id
+    core = call.id in BUILTIN_IDS and "/core/" in call.id
     if core or call.id == _INTERVALS:
         return []
     return run_plugin(call, plan, version, plugins, rules)

@@ -7,9 +7,8 @@ rules, then the rest; equal priorities keep the order of the spec.
 
 from __future__ import annotations
 
-from slo.alerts import sloth_rules
 from slo.alerts.model import RuleGroup
-from slo.alerts.plugins.catalog import BUILTIN, Process
+from slo.alerts.plugins.catalog import BUILTIN_IDS, Process, builtin
 from slo.alerts.ruleset import PluginRequest, RuleSet
 from slo.diagnostics import Diagnostic, Severity
 from slo.errors import PluginError
@@ -32,6 +31,8 @@ def generate(
     plan: SloPlan, version: str, plugins: PluginRegistry
 ) -> tuple[RuleSet, list[Diagnostic]]:
     """Return sloth's rules for *plan*, and what its plugins complained about."""
+    from slo.alerts import sloth_rules  # profile `exact` runs plugins without these
+
     rules = empty_rule_set(plan)
     diagnostics: list[Diagnostic] = []
     ordered = sorted(plan.plugins, key=lambda call: call.priority)
@@ -51,10 +52,10 @@ def run_plugin(
 ) -> list[Diagnostic]:
     """Let one plugin change *rules*; a failure becomes a diagnostic at its call."""
     try:
-        process: Process | None = BUILTIN.get(call.id) or plugins.find_slo(call.id)
+        process: Process | None = builtin(call.id) or plugins.find_slo(call.id)
         if process is None:
             hint = "name its file with --plugins, or use one of: " + ", ".join(
-                sorted(plugin for plugin in BUILTIN if "/contrib/" in plugin)
+                sorted(plugin for plugin in BUILTIN_IDS if "/contrib/" in plugin)
             )
             message = f"no SLO plugin `{call.id}`"
             return [Diagnostic("SLO901", Severity.ERROR, message, call.span, hint)]
@@ -63,7 +64,7 @@ def run_plugin(
         message = f"plugin `{call.id}` failed: {error}"
         return [Diagnostic("SLO902", Severity.ERROR, message, call.span)]
     except Exception as error:  # third-party code: any failure is reported at its call
-        if call.id in BUILTIN:
+        if call.id in BUILTIN_IDS:
             raise
         message = f"plugin `{call.id}` failed: {type(error).__name__}: {error}"
         return [Diagnostic("SLO902", Severity.ERROR, message, call.span)]

@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 from slo.diagnostics import Span
 from slo.plan import SpecSet
 from slo.schema import closest
 from slo.source import Document, Map, span_of
-from slo.spec import native_v1, openslo_v1alpha, sloth
 from slo.spec.context import ReadContext
 
 __all__ = ["DIALECTS", "Dialect", "read_document"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dialect:
     """
     Name a dialect and its reader.
 
     Args:
         marks: The keys, with their values, that a document of this dialect has at its root.
+        reader: Module below `slo.spec` and function, joined by a dot; imported on first use.
     """
 
     name: str
-    marks: tuple[tuple[str, str | None], ...]
-    read: Callable[[Document, ReadContext], SpecSet]
+    marks: tuple[tuple[str, str], ...]
+    reader: str
 
     def owns(self, root: Map) -> bool:
-        """Tell whether *root* is a document of this dialect; `None` wants the key absent."""
+        """Tell whether *root* is a document of this dialect."""
         return all(root.get(key) == value for key, value in self.marks)
+
+    def read(self, document: Document, context: ReadContext) -> SpecSet:
+        """Return the plans of *document*; what is wrong goes to *context*."""
+        module, _, function = self.reader.partition(".")
+        found: SpecSet = getattr(import_module(f"slo.spec.{module}"), function)(document, context)
+        return found
 
 
 DIALECTS = (
-    Dialect("native owners", (("version", "slo/v1"), ("kind", "Owners")), native_v1.read_owners),
-    Dialect("native", (("version", "slo/v1"),), native_v1.read_service),
-    Dialect("sloth", (("version", "prometheus/v1"),), sloth.read_prometheus_v1),
+    Dialect("native owners", (("version", "slo/v1"), ("kind", "Owners")), "native_v1.read_owners"),
+    Dialect("native", (("version", "slo/v1"),), "native_v1.read_service"),
+    Dialect("sloth", (("version", "prometheus/v1"),), "sloth.read_prometheus_v1"),
     Dialect(
         "sloth resource",
         (("apiVersion", "sloth.slok.dev/v1"), ("kind", "PrometheusServiceLevel")),
-        sloth.read_service_level,
+        "sloth.read_service_level",
     ),
     Dialect(
         "OpenSLO v1alpha",
         (("apiVersion", "openslo/v1alpha"), ("kind", "SLO")),
-        openslo_v1alpha.read_openslo_v1alpha,
+        "openslo_v1alpha.read_openslo_v1alpha",
     ),
 )
 
@@ -83,7 +89,7 @@ def _report_unknown(document: Document, context: ReadContext) -> None:
     context.report("SLO007", where, "not a spec: `version` is missing", "start it with `version: slo/v1`")
 
 
-_VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if value and key != "kind"})
+_VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if key != "kind"})
 _KNOWN = "known: " + ", ".join(_VERSIONS)
 
 
