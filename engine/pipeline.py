@@ -179,7 +179,7 @@ def compile_file(
     if source.text.startswith(GENERATED):
         # `slo compile . --out build` meets its own output again.
         return FileResult()
-    result = _read(source, environment)
+    result: FileResult[T] = _read(source, environment)
     if result.services and not has_errors(result.diagnostics):
         output = FileOutput(_stem(found.relative), found.relative, result.services)
         artifacts, diagnostics = emit_file(output, environment.emit, environment.plugins)

@@ -18,7 +18,8 @@ def locate(source: Source, node: yaml.Node, value: str, offset: int, length: int
 
     Handles plain, quoted and block scalars: indentation, folding and escapes move the text.
     """
-    if node.style == "|":
+    style = getattr(node, "style", None)
+    if style == "|":
         found = _in_literal_block(source, node, value, offset)
     else:
         found = _by_occurrence(source, node, value, offset, length)
@@ -55,7 +56,7 @@ def _by_occurrence(
     raw = source.text[start:end]
     needle = value[offset : offset + length]
     occurrence = value.count(needle, 0, offset)
-    if needle in "'\"" and node.style == needle:
+    if needle in "'\"" and getattr(node, "style", None) == needle:
         return None
     at = -1
     for _ in range(occurrence + 1):

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import promql_parser as ast
 
@@ -65,16 +64,14 @@ class PromqlError(ValueError):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
     offset: int
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
+class Matcher(NamedTuple):
     """Match one label; `op` is `=`, `!=`, `=~` or `!~`."""
 
     label: str
@@ -88,8 +85,7 @@ class Matcher:
         return (re.fullmatch(self.value, value) is not None) == (self.op == "=~")
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(NamedTuple):
     """Hold one vector selector with its matchers, the metric name apart."""
 
     metric: str
@@ -102,8 +98,7 @@ class Selector:
         return all(m.accepts(labels.get(m.label, "")) for m in self.matchers)
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
+class Division(NamedTuple):
     """
     Hold the two sides of a ratio query.
 

@@ -110,11 +110,11 @@ class Document:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-class _Composer(CParser):  # type: ignore[misc]
+class _Composer(CParser):
     """Compose nodes whose tag is only their kind; values are resolved by `_Builder`."""
 
-    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
-        return kind.id
+    def resolve(self, kind: Any, value: str | None, implicit: Any) -> str:
+        return str(kind.id)
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         return None
@@ -163,6 +163,7 @@ def parse_documents(source: Source) -> Iterator[Document]:
         composer = _Composer(source.text)
         while composer.check_node():
             node = composer.get_node()
+            assert node is not None
             yield _Builder(source).build_document(node)
     except yaml.MarkedYAMLError as error:
         yield Document(source, None, None, [_syntax_error(source, error)])
@@ -265,6 +266,7 @@ class _Builder:
             sequence = Seq(node)
             sequence.extend([self._build(member, depth + 1) for member in node.value])
             return sequence
+        assert isinstance(node, yaml.MappingNode)
         return self._mapping(node, depth)
 
     def _count(self, node: yaml.Node, depth: int) -> None:

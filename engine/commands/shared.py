@@ -20,7 +20,7 @@ __all__ = ["LABEL", "PROMETHEUS_DURATION", "compile_options", "present", "spec_a
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _DurationType(click.ParamType):
+class _DurationType(click.ParamType[Duration]):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Duration:
@@ -35,7 +35,7 @@ class _DurationType(click.ParamType):
         return parsed
 
 
-class _LabelType(click.ParamType):
+class _LabelType(click.ParamType[tuple[str, str]]):
     name = "key=value"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
