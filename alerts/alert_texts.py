@@ -103,9 +103,7 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
     if plan.error_budget == 0:
         texts = _without_budget(severity, pair)
     else:
-        texts = _with_budget(
-            severity, pair, plan.objective, plan.time_window, plan.group_by or ()
-        )
+        texts = _with_budget(severity, pair, plan.objective, plan.time_window, plan.group_by or ())
     return _annotations(plan, _who(plan), texts)
 
 

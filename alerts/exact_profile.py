@@ -19,8 +19,7 @@ _INTERVALS = "sloth.dev/contrib/rule_intervals/v1"
 # Plugins whose work profile `exact` does by itself, or whose shape it does not have.
 _SUPERSEDED = {
     "sloth.dev/contrib/denominator_corrected_rules/v1": (
-        "profile `exact` weighs every window by its events; "
-        "for low traffic use `min_bad_events`"
+        "profile `exact` weighs every window by its events; for low traffic use `min_bad_events`"
     ),
 }
 
@@ -60,9 +59,7 @@ def generate(
     timing, diagnostics = timing_of(plan, interval, plugins, version)
     rules = RuleSet(
         sli=RuleGroup(f"slo-fast-{plan.id}", fast_rules(plan, timing), timing.fast),
-        metadata=RuleGroup(
-            f"slo-slow-{plan.id}", slow_rules(plan, timing, version), timing.slow
-        ),
+        metadata=RuleGroup(f"slo-slow-{plan.id}", slow_rules(plan, timing, version), timing.slow),
         alerts=RuleGroup(f"slo-alerts-{plan.id}", [], timing.slow),
     )
     for call in sorted(plan.plugins, key=lambda call: call.priority):

@@ -144,8 +144,9 @@ def _or_zero(query: str, everything: str, outer: bool = True) -> str:
     return f"(\n{_block(text)}\n)" if outer else text
 
 
-def events_in_window(rate: str, summed: str, window: Duration, timing: Timing, step: Duration,
-                     lag: Duration) -> str:
+def events_in_window(
+    rate: str, summed: str, window: Duration, timing: Timing, step: Duration, lag: Duration
+) -> str:
     """
     Return the expression for the events of *window*, in units of *step* seconds of rate.
 
@@ -274,9 +275,7 @@ def _metadata(plan: SloPlan, version: str) -> list[Rule]:
             names.ERROR_BUDGET_REMAINING, f"1 - {names.PERIOD_BURN_RATE}{plan.selector}", labels
         ),
         RecordingRule(names.OBJECTIVE, f"vector({objective})", labels),
-        RecordingRule(
-            names.ERROR_BUDGET, f"vector({decimal_text(plan.error_budget)})", labels
-        ),
+        RecordingRule(names.ERROR_BUDGET, f"vector({decimal_text(plan.error_budget)})", labels),
         RecordingRule(names.TIME_PERIOD_DAYS, f"vector({days})", labels),
         RecordingRule(names.INFO, "vector(1)", info),
     ]

@@ -22,9 +22,11 @@ _PLAIN = re.compile(r"[A-Za-z_/(][^\n\t\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud80
 _SPECIAL = re.compile(r": |:\Z| #|\s\Z")
 _DURATION = re.compile(r"(?:[0-9]+(?:ms|[smhdwy]))+\Z")
 _AMBIGUOUS = frozenset(
-    "y n yes no on off true false null none nan inf".split()
+    ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf")
 )
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]"
+)
 
 
 @lru_cache(maxsize=65_536)

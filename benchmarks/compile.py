@@ -34,8 +34,8 @@ _SLO = """\
     description: Requests are answered.
     indicator:
       events:
-        error: sum(rate(http_requests_total{{job="service-{number:05d}",code=~"5.."}}[{{{{.window}}}}]))
-        total: sum(rate(http_requests_total{{job="service-{number:05d}"}}[{{{{.window}}}}]))
+        error: sum(rate(requests_total{{job="service-{number:05d}",code=~"5.."}}[{{{{.window}}}}]))
+        total: sum(rate(requests_total{{job="service-{number:05d}"}}[{{{{.window}}}}]))
     alerting:
       name: ServiceErrors
       page:

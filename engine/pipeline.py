@@ -124,9 +124,7 @@ def _keep(artifact: Artifact) -> Artifact:
     return artifact
 
 
-def prepare(
-    paths: Iterable[str], options: CompileOptions
-) -> tuple[list[Input], Environment]:
+def prepare(paths: Iterable[str], options: CompileOptions) -> tuple[list[Input], Environment]:
     """Return the files at *paths*, and the plugins and alert windows to compile them with."""
     environment = Environment(options)
     try:
@@ -235,9 +233,7 @@ def finish(
     sources = {**environment.sources, **{r.source.path: r.source for r in results if r.source}}
     if inputs and not (services or owners or has_errors(diagnostics)):
         span = Span(inputs[0].shown)
-        diagnostics.append(
-            Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span)
-        )
+        diagnostics.append(Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span))
     diagnostics += check_identities(specs.slos)
     outputs, collisions = _collect(results)
     diagnostics += collisions

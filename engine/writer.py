@@ -129,9 +129,7 @@ class Staging:
         )
 
 
-def write_artifacts(
-    artifacts: Iterable[Artifact], folder: Path, folders: Iterable[str]
-) -> Changes:
+def write_artifacts(artifacts: Iterable[Artifact], folder: Path, folders: Iterable[str]) -> Changes:
     """
     Make *folder* hold *artifacts* and return what changed.
 

@@ -155,7 +155,9 @@ def _at_most(length: Duration) -> Duration:
     return max(c for c in _READABLE if c <= length)
 
 
-def _scaled_pair(budget_percent: int, workbook_window: Duration, time_window: Duration) -> BurnWindow:
+def _scaled_pair(
+    budget_percent: int, workbook_window: Duration, time_window: Duration
+) -> BurnWindow:
     scaled = Duration(
         workbook_window.milliseconds * time_window.milliseconds // _WORKBOOK_PERIOD.milliseconds
     )
@@ -165,7 +167,9 @@ def _scaled_pair(budget_percent: int, workbook_window: Duration, time_window: Du
         # A threshold below 1 would alert while the budget lasts: shorten instead.
         long_window = _at_most(scaled)
     long_window = max(long_window, minutes(15))
-    short_window = max(_SHORTEST, _nearest(Duration(long_window.milliseconds // _SHORT_WINDOW_DIVISOR)))
+    short_window = max(
+        _SHORTEST, _nearest(Duration(long_window.milliseconds // _SHORT_WINDOW_DIVISOR))
+    )
     return BurnWindow(budget, short_window, long_window)
 
 

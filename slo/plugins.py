@@ -57,7 +57,11 @@ class SliPlugin:
             raise PluginError(f"{type(error).__name__}: {error}") from error
         if isinstance(result, str):
             return result
-        if isinstance(result, tuple) and len(result) == 2 and all(isinstance(q, str) for q in result):
+        if (
+            isinstance(result, tuple)
+            and len(result) == 2
+            and all(isinstance(q, str) for q in result)
+        ):
             return result
         raise PluginError(f"returned {type(result).__name__}, not a query or a pair of queries")
 

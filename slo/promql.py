@@ -42,6 +42,8 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 # Any duration parses; this one is not written by people, so it can be found again.
 _PLACEHOLDER = "7919s"
 
+_KEYWORDS = ("and", "or", "unless", "on", "ignoring", "group_left", "group_right", "by", "without")
+_KEYWORDS += ("offset", "bool", "atan2", "start", "end")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _COUNT_FUNCTIONS = frozenset(("increase", "count_over_time", "sum_over_time", "delta"))
 _RATE_FUNCTIONS = frozenset(("rate", "irate", "deriv", "avg_over_time"))
@@ -238,13 +240,15 @@ def _located(template: str, reason: str) -> PromqlError:
 def _unexpected(text: str) -> _Token | None:
     """Return the first token that cannot follow the one before it."""
     before: _Token | None = None
-    keywords = frozenset(
-        "and or unless on ignoring group_left group_right by without offset bool atan2 start end".split()
-    )
+    keywords = frozenset(_KEYWORDS)
     for token in _tokens(text):
         if before is not None:
-            operand_before = before.kind in ("word", "number", "string") and before.text.lower() not in keywords
-            operand = token.kind in ("word", "number", "string") and token.text.lower() not in keywords
+            operand_before = (
+                before.kind in ("word", "number", "string") and before.text.lower() not in keywords
+            )
+            operand = (
+                token.kind in ("word", "number", "string") and token.text.lower() not in keywords
+            )
             aggregation = before.kind == "close" or token.kind == "open"
             if operand_before and operand and not aggregation:
                 return token

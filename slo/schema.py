@@ -333,8 +333,12 @@ def _text(schema: dict[str, Any]) -> Check:
             scalar = isinstance(value, (bool, int, float))
             if not (run.lenient and scalar):
                 hint = f'quote it: "{node.value}"' if scalar else None
-                run.report("SLO103", blame if value is None else node,
-                           f"expected {expects}, got {_show(value)}", hint)
+                run.report(
+                    "SLO103",
+                    blame if value is None else node,
+                    f"expected {expects}, got {_show(value)}",
+                    hint,
+                )
                 return
             value = str(node.value)
         if (

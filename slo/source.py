@@ -52,12 +52,14 @@ _CONSTANTS: dict[str, Any] = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 _YAML_11_BOOLS = frozenset(
-    "yes Yes YES no No NO on On ON off Off OFF y Y n N".split()
+    case(word)
+    for word in ("yes", "no", "on", "off", "y", "n")
+    for case in (str, str.title, str.upper)
 )
 _YAML_11_NUMBER = re.compile(r"[-+]?(?:0[0-7]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)\Z")
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _BRACKETS = re.compile(r"[\[\]{}\n]")
-_DEEP_BLOCK = re.compile(r"^ {%d}|^ *(?:[-?] +){50}" % (MAX_DEPTH * 4), re.MULTILINE)
+_DEEP_BLOCK = re.compile(rf"^ {{{MAX_DEPTH * 4}}}|^ *(?:[-?] +){{50}}", re.MULTILINE)
 
 
 class Map(dict[str, Any]):
@@ -324,7 +326,9 @@ class _Builder:
         value = self._build(node, depth + 1)
         for mapping in value if isinstance(value, Seq) else [value]:
             if not isinstance(mapping, Map):
-                self._report("SLO009", node, "`<<` merges mappings only", "name an anchored mapping")
+                self._report(
+                    "SLO009", node, "`<<` merges mappings only", "name an anchored mapping"
+                )
                 continue
             for key, member in mapping.items():
                 if key not in result:
@@ -336,7 +340,9 @@ class _Builder:
         if node.style or node.tag == _TEXT_TAG:
             return text
         if node.tag != "scalar":
-            self._report("SLO009", node, f"tag `{node.tag}` is not supported", "write the value plainly")
+            self._report(
+                "SLO009", node, f"tag `{node.tag}` is not supported", "write the value plainly"
+            )
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         first = text[0]

@@ -13,8 +13,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
 _HEAD = """\
 # Command line
 
-Made from `slo COMMAND --help`; exit codes are 0 fine, 1 problems found, 2 wrong usage. `NO_COLOR` turns colour off.
-Completion for your shell: `_SLO_COMPLETE=bash_source slo` (or `zsh_source`, `fish_source`) prints the script to load.
+Made from `slo COMMAND --help`. Exit codes are 0 fine, 1 problems found, 2 wrong usage. `NO_COLOR`
+turns colour off. Completion for your shell: `_SLO_COMPLETE=bash_source slo` (or `zsh_source`,
+`fish_source`) prints the script to load.
 """
 
 

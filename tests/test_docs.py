@@ -1,4 +1,4 @@
-"""The documentation is true: its commands run, its outputs are current, its links lead somewhere."""
+"""The documentation is true: its commands run, its outputs are current, its links lead on."""
 
 import difflib
 import os

@@ -31,7 +31,9 @@ _FOLDERS = {"rules": "rules", "tests": "rules-tests", "alertmanager": "alertmana
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write rules/, rules-tests/ and alertmanager/ to.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; fail with a diff if --out is not current.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail with a diff if --out is not current."
+)
 @click.option(
     "--only",
     type=click.Choice(KINDS),
@@ -74,7 +76,9 @@ def command(
     if check and out is None:
         raise click.UsageError("--check compares with a folder: name it with --out")
     if style == "json" and out is None:
-        raise click.UsageError("--diagnostics json needs --out, since the rules go to standard output")
+        raise click.UsageError(
+            "--diagnostics json needs --out, since the rules go to standard output"
+        )
     kinds = only or (KINDS if out else ("rules",))
     options = compile_options(
         given,

@@ -13,7 +13,9 @@ from slo.engine.pipeline import compile_specs
 __all__ = ["command"]
 
 
-@click.command("validate", help="Check specs without writing anything. SPEC is a file, a folder or -.")
+@click.command(
+    "validate", help="Check specs without writing anything. SPEC is a file, a folder or -."
+)
 @spec_arguments
 @click.option(
     "--format",

@@ -69,9 +69,7 @@ def _diagnostic(
     yield ""
 
 
-def _excerpt(
-    span: Span, sources: Mapping[str, Source], code: str, color: bool
-) -> Iterator[str]:
+def _excerpt(span: Span, sources: Mapping[str, Source], code: str, color: bool) -> Iterator[str]:
     source = sources.get(span.file)
     if source is None:
         return

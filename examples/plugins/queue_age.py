@@ -29,5 +29,6 @@ def sli_plugin(
     """Return the query for late messages and the query for all of them."""
     queue, limit = options["queue"], options.get("limit", "60")
     every = f'sum(rate(queue_wait_seconds_count{{queue="{queue}"}}[{{{{.window}}}}]))'
-    in_time = f'sum(rate(queue_wait_seconds_bucket{{queue="{queue}",le="{limit}"}}[{{{{.window}}}}]))'
+    bucket = f'queue_wait_seconds_bucket{{queue="{queue}",le="{limit}"}}'
+    in_time = f"sum(rate({bucket}[{{{{.window}}}}]))"
     return f"{every} - {in_time}", every

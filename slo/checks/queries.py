@@ -58,9 +58,7 @@ def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
     total = label_names(indicator.total)
     if error is None or total is None or error == total:
         return
-    shown = (
-        f"({', '.join(labels)})" if labels else "no labels" for labels in (error, total)
-    )
+    shown = (f"({', '.join(labels)})" if labels else "no labels" for labels in (error, total))
     left, right = shown
     yield Diagnostic(
         "SLO210",

@@ -31,5 +31,6 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
             Severity.WARNING,
             f"too little traffic: {limit:.2g} bad events in {pair.long_window} page",
             plan.span,
-            f"set `min_bad_events: {_FEWEST_BAD_EVENTS}`, lower the objective, or probe the service",
+            f"set `min_bad_events: {_FEWEST_BAD_EVENTS}`, lower the objective, "
+            "or probe the service",
         )

@@ -28,7 +28,7 @@ class ReadContext:
     """
 
     policies: Mapping[Duration, AlertPolicy]
-    default_time_window: Duration = days(30)
+    default_time_window: Duration = field(default_factory=lambda: days(30))
     extra_labels: Mapping[str, str] = field(default_factory=dict)
     plugins: PluginRegistry | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)

@@ -55,9 +55,7 @@ def merged(*mappings: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
-def resolve_policy(
-    context: ReadContext, time_window: Duration, span: Span
-) -> AlertPolicy | None:
+def resolve_policy(context: ReadContext, time_window: Duration, span: Span) -> AlertPolicy | None:
     """Return the alert windows of *time_window*, or report that there are none."""
     policy = policy_for(time_window, context.policies)
     if policy is None:

@@ -86,7 +86,9 @@ def _report_unknown(document: Document, context: ReadContext) -> None:
             context.report("SLO007", span, f"no reader for `{shown}`", _guess(str(root[key])))
             return
     where = Span(span.file, span.line, span.column, span.line, span.column + 1)
-    context.report("SLO007", where, "not a spec: `version` is missing", "start it with `version: slo/v1`")
+    context.report(
+        "SLO007", where, "not a spec: `version` is missing", "start it with `version: slo/v1`"
+    )
 
 
 _VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if key != "kind"})

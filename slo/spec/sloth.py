@@ -144,7 +144,8 @@ def _fold_case(
     properties = schema.get("properties")
     if not isinstance(value, Map) or not properties:
         return
-    for key in list(value):
+    for written in list(value):
+        key = written
         if key not in properties:
             known = _same_key(key, properties)
             if known is None or known in value:

@@ -225,7 +225,8 @@ def test_vanished_series_are_missing_data_and_idle_ones_are_not(tmp_path: Path) 
 
 def test_division_is_weighted_and_another_ratio_is_a_plain_mean(tmp_path: Path) -> None:
     weighted = """
-      ratio: {error: "sum(rate(errors_total[{{.window}}])) / sum(rate(requests_total[{{.window}}]))"}
+      ratio:
+        error: sum(rate(errors_total[{{.window}}])) / sum(rate(requests_total[{{.window}}]))
 """
     plain = """
       ratio: {error: "avg_over_time(broken[{{.window}}])"}
