@@ -59,9 +59,11 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staging: Path | None = None
+        self._made_folder = False
 
     def __enter__(self) -> Staging:
         try:
+            self._made_folder = not self._folder.exists()
             self._folder.mkdir(parents=True, exist_ok=True)
             # The process id keeps runs apart; what a killed run of that id left is ours to use.
             self._staging = self._folder / f".slo-{os.getpid()}"
@@ -83,6 +85,8 @@ class Staging:
             for left in self._staging.iterdir():
                 left.unlink()
             self._staging.rmdir()
+            if self._made_folder and not any(self._folder.iterdir()):
+                self._folder.rmdir()
 
     def stage(self, artifact: Artifact) -> Staged:
         """
@@ -101,7 +105,6 @@ class Staging:
             raise OutputError(f"{target}: is a folder, not a file; nothing changed")
         source = self._staging / artifact.path.replace("/", "__")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             source.write_bytes(data)
         except OSError as error:
             raise OutputError(f"{target}: {error.strerror or error}; nothing changed") from error
@@ -176,6 +179,7 @@ def _replace(staged: list[Staged], folder: Path, removed: Iterable[str]) -> None
     try:
         for file in staged:
             assert file.source is not None
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(file.source, folder / file.path)  # noqa: PTH105 - documented as atomic
             done += 1
         for path in removed:

@@ -43,7 +43,7 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _PLACEHOLDER = "7919s"
 
 _KEYWORDS = ("and", "or", "unless", "on", "ignoring", "group_left", "group_right", "by", "without")
-_KEYWORDS += ("offset", "bool", "atan2", "start", "end")
+_MODIFIERS = ("offset", "bool", "atan2", "start", "end")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _COUNT_FUNCTIONS = frozenset(("increase", "count_over_time", "sum_over_time", "delta"))
 _RATE_FUNCTIONS = frozenset(("rate", "irate", "deriv", "avg_over_time"))
@@ -240,7 +240,7 @@ def _located(template: str, reason: str) -> PromqlError:
 def _unexpected(text: str) -> _Token | None:
     """Return the first token that cannot follow the one before it."""
     before: _Token | None = None
-    keywords = frozenset(_KEYWORDS)
+    keywords = frozenset(_KEYWORDS + _MODIFIERS)
     for token in _tokens(text):
         if before is not None:
             operand_before = (

@@ -191,7 +191,7 @@ class _Compiler:
                 elif _fits(actual, branch["type"]):
                     branch_check(value, node, blame, run)
                     return
-            run.report("SLO103", node, f"expected {expects}, got {_show(value)}")
+            run.report("SLO103", node, f"expected {expects}, got {_show(value)}", _switch(value))
 
         return check
 
@@ -293,7 +293,16 @@ def _anything(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
 
 def _boolean(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
     if not isinstance(value, bool):
-        run.report("SLO103", node, f"expected true or false, got {_show(value)}")
+        run.report("SLO103", node, f"expected true or false, got {_show(value)}", _switch(value))
+
+
+def _switch(value: Any) -> str | None:
+    """Return a hint for those who write switches as YAML 1.1 did."""
+    if isinstance(value, str) and value.lower() in ("no", "off", "n"):
+        return "write `false`"
+    if isinstance(value, str) and value.lower() in ("yes", "on", "y"):
+        return "write `true`"
+    return None
 
 
 def _constant(schema: dict[str, Any]) -> Check:

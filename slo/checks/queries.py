@@ -38,14 +38,15 @@ def _check_ratio(indicator: RatioIndicator) -> Iterator[Diagnostic]:
 
 def _check_events(indicator: EventsIndicator) -> Iterator[Diagnostic]:
     kind = "error" if indicator.good is None else "good"
+    word = "bad" if indicator.good is None else "good"
     counted = indicator.good or indicator.error
     if "".join(counted.split()) == "".join(indicator.total.split()):
         yield Diagnostic(
             "SLO303",
             Severity.ERROR,
-            f"{kind} and total are the same query: every event would be {kind}",
+            f"{kind} and total are the same query: every event would count as {word}",
             indicator.error_span,
-            f"let the {kind} query select only those events",
+            f"let the {kind} query select only what is {word}",
         )
         return
     yield from _check_labels(indicator)

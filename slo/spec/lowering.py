@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import yaml
+
 from slo.alert_windows import policy_for
 from slo.burnrate import MAX_TIME_WINDOW, MIN_TIME_WINDOW, AlertPolicy
-from slo.diagnostics import Span
+from slo.diagnostics import Diagnostic, Span
 from slo.duration import Duration
 from slo.errors import PluginError
 from slo.numbers import go_float
 from slo.plan import EventsIndicator, Indicator, PluginCall, RatioIndicator
-from slo.source import Map, Source, span_of
+from slo.source import Map, Seq, Source, span_of
 from slo.spec.context import ReadContext
 from slo.spec.queries import report_query
 
 __all__ = [
     "as_text",
+    "is_sound",
     "merged",
     "plugin_calls",
     "plugin_indicator",
+    "pruned",
     "resolve_policy",
     "texts",
     "value_span",
 ]
+
+
+def pruned(root: Any, errors: Iterable[Diagnostic], *deeper: str) -> Map | None:
+    """
+    Return *root* without the keys that have one of *errors*; `None` when it is no mapping.
+
+    Reading goes on past mistakes, so that a run shows as many of them as it can.
+
+    Args:
+        deeper: Keys to keep all the same, since their own parts are pruned later; they must be
+            a mapping or a list.
+    """
+    if not isinstance(root, Map):
+        return None
+    places = [(d.span.line, d.span.column) for d in errors]
+    result = Map(root.node)
+    for key, value in root.items():
+        key_node, value_node = root.nodes[key]
+        kept = isinstance(value, (Map, Seq)) if key in deeper else True
+        if kept and (key in deeper or not _any_within(places, key_node, value_node)):
+            result[key] = value
+            result.nodes[key] = (key_node, value_node)
+    return result
+
+
+def is_sound(value: Any, errors: Iterable[Diagnostic]) -> bool:
+    """Tell whether *value* is a mapping without any of *errors* in it."""
+    places = [(d.span.line, d.span.column) for d in errors]
+    return isinstance(value, Map) and not _any_within(places, value.node, value.node)
+
+
+def _any_within(places: Iterable[tuple[int, int]], first: yaml.Node, last: yaml.Node) -> bool:
+    begin = (first.start_mark.line + 1, first.start_mark.column + 1)
+    end = (last.end_mark.line + 1, last.end_mark.column + 1)
+    return any(begin <= place < max(end, (begin[0], begin[1] + 1)) for place in places)
 
 
 def value_span(source: Source, container: Map, key: str) -> Span:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from slo import conventions
+from slo.diagnostics import Diagnostic
 from slo.duration import Duration
 from slo.indicators.catalog import TYPED
 from slo.indicators.params import error_from_good
@@ -27,7 +28,15 @@ from slo.plan import (
 from slo.schema import checker
 from slo.source import Document, Map, Source, key_span, raw_text
 from slo.spec.context import ReadContext
-from slo.spec.lowering import merged, plugin_calls, plugin_indicator, resolve_policy, value_span
+from slo.spec.lowering import (
+    is_sound,
+    merged,
+    plugin_calls,
+    plugin_indicator,
+    pruned,
+    resolve_policy,
+    value_span,
+)
 from slo.spec.queries import report_query
 
 __all__ = ["read_owners", "read_service"]
@@ -37,18 +46,20 @@ _ORIGIN = Origin("slo-v1", "cli-gen-prom", "slo/v1")
 
 def read_service(document: Document, context: ReadContext) -> SpecSet:
     """Return the plans of a service."""
-    if not _checked(document, context, "Service"):
+    errors = _checked(document, context, "Service")
+    service = pruned(document.root, errors, "slos")
+    if service is None or not {"service", "slos"} <= set(service):
         return SpecSet()
-    reader = _ServiceReader(document.source, context, document.root)
-    slos = [reader.read(slo) for slo in document.root["slos"]]
+    reader = _ServiceReader(document.source, context, service)
+    slos = [reader.read(slo) for slo in service["slos"] if is_sound(slo, errors)]
     found = tuple(slo for slo in slos if slo is not None)
-    plan = ServicePlan(document.root["service"], found, document.source.path)
+    plan = ServicePlan(service["service"], found, document.source.path)
     return SpecSet((plan,))
 
 
 def read_owners(document: Document, context: ReadContext) -> SpecSet:
     """Return the teams of an Owners document."""
-    if not _checked(document, context, "Owners"):
+    if _checked(document, context, "Owners"):
         return SpecSet()
     owners = [
         Owner(
@@ -62,11 +73,12 @@ def read_owners(document: Document, context: ReadContext) -> SpecSet:
     return SpecSet(owners=tuple(owners))
 
 
-def _checked(document: Document, context: ReadContext, definition: str) -> bool:
+def _checked(document: Document, context: ReadContext, definition: str) -> list[Diagnostic]:
+    """Check *document* and return the errors in it."""
     assert document.node is not None
     found = checker("slo-v1", definition).check(document.source, document.root, document.node)
     context.diagnostics.extend(found)
-    return not any(d.is_error for d in found)
+    return [d for d in found if d.is_error]
 
 
 def _receivers(source: Source, declared: Any) -> tuple[Receiver, ...]:

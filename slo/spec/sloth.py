@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from slo.diagnostics import Severity
+from slo.diagnostics import Diagnostic, Severity
 from slo.plan import (
     AlertMeta,
     EventsIndicator,
@@ -29,9 +29,11 @@ from slo.source import Document, Map, Source, key_span, raw_text, span_of
 from slo.spec.context import ReadContext
 from slo.spec.lowering import (
     as_text,
+    is_sound,
     merged,
     plugin_calls,
     plugin_indicator,
+    pruned,
     resolve_policy,
     texts,
     value_span,
@@ -87,26 +89,30 @@ _QUERY_KEYS = ("error_ratio_query", "error_query", "total_query")
 
 def read_prometheus_v1(document: Document, context: ReadContext) -> SpecSet:
     """Return the plans of a `prometheus/v1` document."""
-    if not _checked(document, context, _SNAKE):
-        return SpecSet()
-    return _Reader(document.source, context, _SNAKE).read(document.root, None)
+    errors = _checked(document, context, _SNAKE)
+    spec = pruned(document.root, errors, "slos")
+    return _Reader(document.source, context, _SNAKE, errors).read(spec, None)
 
 
 def read_service_level(document: Document, context: ReadContext) -> SpecSet:
     """Return the plans of a `PrometheusServiceLevel` resource."""
-    if not _checked(document, context, _CAMEL):
+    errors = _checked(document, context, _CAMEL)
+    root = pruned(document.root, errors, "spec")
+    if root is None or "metadata" not in root:
         return SpecSet()
-    metadata = document.root["metadata"]
+    metadata = root["metadata"]
     kubernetes = KubernetesMeta(
         name=as_text(metadata["name"]),
         namespace=as_text(metadata["namespace"]) if metadata.get("namespace") else None,
         labels=texts(metadata.get("labels")),
         annotations=texts(metadata.get("annotations")),
     )
-    return _Reader(document.source, context, _CAMEL).read(document.root["spec"], kubernetes)
+    spec = pruned(root.get("spec"), errors, "slos")
+    return _Reader(document.source, context, _CAMEL, errors).read(spec, kubernetes)
 
 
-def _checked(document: Document, context: ReadContext, keys: _Keys) -> bool:
+def _checked(document: Document, context: ReadContext, keys: _Keys) -> list[Diagnostic]:
+    """Check *document* and return the errors in it."""
     schema = load_schema(keys.schema)
     definitions = schema["$defs"]
     _fold_case(document, context, document.root, definitions[keys.definition], definitions)
@@ -117,7 +123,7 @@ def _checked(document: Document, context: ReadContext, keys: _Keys) -> bool:
     if _is_metricsql(document.root, keys):
         found = [d for d in found if d.code != "SLO301"]
     context.diagnostics.extend(found)
-    return not any(d.is_error for d in found)
+    return [d for d in found if d.is_error]
 
 
 def _is_metricsql(root: Any, keys: _Keys) -> bool:
@@ -177,14 +183,20 @@ def _same_key(key: str, properties: Any) -> str | None:
 class _Reader:
     """Lower one checked document."""
 
-    def __init__(self, source: Source, context: ReadContext, keys: _Keys) -> None:
+    def __init__(
+        self, source: Source, context: ReadContext, keys: _Keys, errors: list[Diagnostic]
+    ) -> None:
         self._source = source
         self._context = context
         self._keys = keys
+        self._errors = errors
 
-    def read(self, spec: Map, kubernetes: KubernetesMeta | None) -> SpecSet:
+    def read(self, spec: Map | None, kubernetes: KubernetesMeta | None) -> SpecSet:
+        if spec is None or not {"service", "slos"} <= set(spec):
+            return SpecSet()
         service = as_text(spec["service"])
-        slos = [self._slo(spec, service, slo) for slo in spec["slos"]]
+        sound = [slo for slo in spec["slos"] if is_sound(slo, self._errors)]
+        slos = [self._slo(spec, service, slo) for slo in sound]
         found = tuple(slo for slo in slos if slo is not None)
         return SpecSet((ServicePlan(service, found, self._source.path, kubernetes),))
 
@@ -202,6 +214,11 @@ class _Reader:
         override = bool(own.get(keys.override))
         inherited = () if override else plugin_calls(source, group.get("chain"))
         alerting = slo.get("alerting") or {}
+        page, ticket = self._alert(alerting, keys.page), self._alert(alerting, keys.ticket)
+        if (page or ticket) and not alerting.get("name"):
+            span = key_span(source, slo, "alerting" if "alerting" in slo else "name")
+            hint = f"add `name`, or disable `{keys.page}` and `{keys.ticket}`"
+            context.report("SLO214", span, "the alerts have no name", hint)
         return SloPlan(
             id=f"{service}-{name}",
             service=service,
@@ -215,8 +232,8 @@ class _Reader:
             span=value_span(source, slo, "name"),
             objective_span=value_span(source, slo, "objective"),
             labels=merged(labels, texts(slo.get("labels")), context.extra_labels),
-            page=self._alert(slo, alerting, keys.page),
-            ticket=self._alert(slo, alerting, keys.ticket),
+            page=page,
+            ticket=ticket,
             owner=labels.get("owner"),
             plugins=(*inherited, *plugin_calls(source, own.get("chain"))),
             override_default_plugins=override or bool(group.get(keys.override)),
@@ -240,18 +257,12 @@ class _Reader:
             return RatioIndicator(as_text(raw[keys.error_ratio]), span)
         return plugin_indicator(self._context, source, sli["plugin"], meta, labels)
 
-    def _alert(self, slo: Map, alerting: Any, key: str) -> AlertMeta | None:
+    def _alert(self, alerting: Any, key: str) -> AlertMeta | None:
         alert = alerting.get(key) or {}
         if alert.get("disable"):
             return None
-        name = as_text(alerting.get("name"))
-        if not name:
-            span = key_span(self._source, slo, "alerting" if "alerting" in slo else "name")
-            self._context.report(
-                "SLO214", span, "the alerts have no name", f"add `name`, or disable `{key}`"
-            )
         return AlertMeta(
-            name=name,
+            name=as_text(alerting.get("name")),
             labels=merged(texts(alerting.get("labels")), texts(alert.get("labels"))),
             annotations=merged(texts(alerting.get("annotations")), texts(alert.get("annotations"))),
         )
