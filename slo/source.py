@@ -67,9 +67,9 @@ class Map(dict[str, Any]):
 
     __slots__ = ("node", "nodes")
 
-    def __init__(self, node: yaml.MappingNode) -> None:
+    def __init__(self, node: yaml.Node) -> None:
         super().__init__()
-        self.node: yaml.Node = node
+        self.node = node
         self.nodes: dict[str, tuple[yaml.Node, yaml.Node]] = {}
 
 
@@ -80,7 +80,7 @@ class Seq(list[Any]):
 
     def __init__(self, node: yaml.SequenceNode) -> None:
         super().__init__()
-        self.node: yaml.Node = node
+        self.node = node
         self.nodes: list[yaml.Node] = node.value
 
 

@@ -25,7 +25,7 @@ from slo.plan import (
     SpecSet,
 )
 from slo.schema import checker, load_schema
-from slo.source import Document, Map, Source, key_span, raw_text, span_of
+from slo.source import Document, Map, Seq, Source, key_span, raw_text, span_of
 from slo.spec.context import ReadContext
 from slo.spec.lowering import (
     as_text,
@@ -129,12 +129,19 @@ def _checked(document: Document, context: ReadContext, keys: _Keys) -> list[Diag
 def _is_metricsql(root: Any, keys: _Keys) -> bool:
     """Tell whether the document asks for VictoriaMetrics' dialect, which we cannot parse."""
     spec = root.get("spec", root)
-    chains = [spec.get(keys.plugins), *(s.get("plugins") for s in spec.get("slos") or () if s)]
+    if not isinstance(spec, Map):
+        return False
+    slos = spec.get("slos")
+    owners = [spec.get(keys.plugins)]
+    owners += (
+        [s.get("plugins") for s in slos if isinstance(s, Map)] if isinstance(slos, Seq) else []
+    )
+    chains = [plugins.get("chain") for plugins in owners if isinstance(plugins, Map)]
     return any(
         isinstance(call, Map) and call.get("id") == _METRICSQL
-        for plugins in chains
-        if isinstance(plugins, Map)
-        for call in plugins.get("chain") or ()
+        for chain in chains
+        if isinstance(chain, Seq)
+        for call in chain
     )
 
 
