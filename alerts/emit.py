@@ -81,7 +81,7 @@ def emit_file(
     if diagnostics and any(d.is_error for d in diagnostics):
         return [], diagnostics
     artifacts = _rule_artifacts(output, options, made) if options.rules else []
-    if options.tests and options.alerts and options.recordings and False:
+    if options.tests and options.alerts and options.recordings:
         from slo.alerts.unit_tests import test_artifacts
 
         artifacts += test_artifacts(output.stem, output.source, plans, options)

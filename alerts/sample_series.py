@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any
 
 import promql_parser as ast
@@ -20,7 +20,15 @@ from slo.alerts.regex_sample import matching_texts
 from slo.plan import EventsIndicator, Indicator
 from slo.promql import Matcher, PromqlError, Selector, parse_template, selector_of, split_division
 
-__all__ = ["Form", "IndicatorForm", "Sample", "World", "indicator_form"]
+__all__ = [
+    "Form",
+    "IndicatorForm",
+    "Sample",
+    "World",
+    "escaped",
+    "indicator_form",
+    "total_per_event",
+]
 
 _COUNTERS = ("rate", "increase")
 _GAUGES = ("count_over_time", "sum_over_time", "avg_over_time")
@@ -28,6 +36,7 @@ _GAUGES = ("count_over_time", "sum_over_time", "avg_over_time")
 _WINDOW_SECONDS = 7919.0
 _MAX_CANDIDATES = 512
 _MAX_BUNDLE = 3
+_MAX_TRIES = 4
 _OTHER_VALUES = ("200", "ok", "0", "other", "GET", "a", "")
 
 
@@ -78,6 +87,11 @@ class IndicatorForm:
     always: bool
 
     @property
+    def subtracts(self) -> bool:
+        """Tell whether bad events are counted as all events less the good ones."""
+        return any(term.factor < 0 for term in self.error.terms)
+
+    @property
     def selectors(self) -> tuple[Selector, ...]:
         """Return every selector of both queries once."""
         terms = self.error.terms + (self.total.terms if self.total else ())
@@ -102,11 +116,12 @@ class Sample:
 
     def __str__(self) -> str:
         """Print in the notation of a series selector."""
-        inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in self.labels)
+        inner = ",".join(f'{name}="{escaped(value)}"' for name, value in self.labels)
         return f"{self.metric}{{{inner}}}" if inner else self.metric
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Return *value* as it stands between the quotes of a label matcher."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
@@ -187,20 +202,31 @@ class _Reader:
             return self._terms(node.lhs, factor * scale, clamped)
         if operator == "*" and left is not None:
             return self._terms(node.rhs, factor * left, clamped)
-        if operator == "or" and _is_zero_vector(node.rhs):
-            # With `on()` the zero only stands in for an empty result; without, it also stands
-            # beside results that carry labels.
-            matching = node.modifier.matching if node.modifier is not None else None
-            terms = self._terms(node.lhs, factor, clamped)
-            if any(self.groups) and not (str(matching).startswith("on") and not matching.labels):
-                raise _NotLinear
-            self.always = True
-            return terms
+        if operator == "or":
+            return self._or_zero(node, factor, clamped)
         if operator in ("+", "-") and node.modifier is None:
             sign = 1 if operator == "+" else -1
             first = self._terms(node.lhs, factor, clamped)
             return first + self._terms(node.rhs, factor * sign, clamped)
         raise _NotLinear
+
+
+    def _or_zero(
+        self, node: Any, factor: float, clamped: list[tuple[Term, ...]]
+    ) -> tuple[Term, ...]:
+        """Read `x or vector(0)` and `x or 0 * y`, whose right sides only fill a gap."""
+        terms = self._terms(node.lhs, factor, clamped)
+        matching = node.modifier.matching if node.modifier is not None else None
+        if _is_zero_vector(node.rhs):
+            # Without `on()` the zero would stand beside results that carry labels.
+            filled = str(matching).startswith("on") and not matching.labels
+            if any(self.groups) and not filled:
+                raise _NotLinear
+            self.always = True
+            return terms
+        if matching is not None or any(t.factor for t in self._terms(node.rhs, 1.0, [])):
+            raise _NotLinear
+        return terms
 
 
 def _scaled(terms: Iterable[Term], factor: float) -> tuple[Term, ...]:
@@ -343,16 +369,43 @@ def _search(
     candidates = _candidates(form)
     if candidates is None:
         return None
-    for good in _bundles(candidates, form, good=True):
-        for bad in _bundles(candidates, form, good=False):
-            added = tuple(_merged(good, bad))
-            world = tuple(_merged(base, added))
-            if all(_serves(world, each) for each in (form, *others)):
-                return added
-            if not base:
-                # Alone, the halves cannot disturb each other but through gauges.
-                continue
+    forms = (form, *others)
+    halves = [
+        list(
+            islice(
+                (
+                    bundle
+                    for bundle in _bundles(candidates, form, good)
+                    if all(_fits(tuple(_merged(base, bundle)), each, good) for each in forms)
+                ),
+                _MAX_TRIES,
+            )
+        )
+        for good in (True, False)
+    ]
+    for good_half, bad_half in product(*halves):
+        added = tuple(_merged(good_half, bad_half))
+        added += _silent(candidates, form, (*base, *added))
+        world = tuple(_merged(base, added))
+        if all(_serves(world, each) for each in forms):
+            return added
     return None
+
+
+def _silent(
+    candidates: list[tuple[str, tuple[tuple[str, str], ...]]],
+    form: IndicatorForm,
+    world: tuple[Sample, ...],
+) -> tuple[Sample, ...]:
+    """Return series without events for selectors that find none: empty is not zero in PromQL."""
+    gauge = form.kind != "counter"
+    found: list[Sample] = []
+    for selector in form.selectors:
+        if any(_selects(selector, sample) for sample in (*world, *found)):
+            continue
+        options = (Sample(metric, labels, gauge, False, False) for metric, labels in candidates)
+        found += islice((s for s in options if _selects(selector, s)), 1)
+    return tuple(found)
 
 
 def _bundles(
@@ -371,18 +424,31 @@ def _bundles(
             return
 
 
+def _fits(world: tuple[Sample, ...], form: IndicatorForm, good: bool) -> bool:
+    """Tell whether *form* sees only good, or only bad events in one phase."""
+    total = _value(form.total, world, good) if form.total else 1.0
+    error = _value(form.error, world, good)
+    return total is not None and total > 0 and error == (0 if good else total)
+
+
 def _serves(world: tuple[Sample, ...], form: IndicatorForm) -> bool:
-    """Tell whether *form* sees only good events, then as many bad ones."""
-    good_total = _value(form.total, world, good=True) if form.total else 1.0
-    bad_total = _value(form.total, world, good=False) if form.total else 1.0
-    if good_total is None or good_total <= 0 or good_total != bad_total:
+    """Tell whether *form* sees only good events, then as many bad ones, all in one group."""
+    if not (_fits(world, form, good=True) and _fits(world, form, good=False)):
         return False
-    if form.total is None and sum(_selects(form.error.terms[0].selector, s) for s in world) != 1:
+    if not all(any(_selects(s, sample) for sample in world) for s in form.selectors):
         return False
-    return (
-        _value(form.error, world, good=True) == 0
-        and _value(form.error, world, good=False) == bad_total
-    )
+    if form.total is not None:
+        if _value(form.total, world, good=True) != _value(form.total, world, good=False):
+            return False
+    elif sum(_selects(form.error.terms[0].selector, sample) for sample in world) != 1:
+        # A mean over several series would have one result for each.
+        return False
+    groups = {
+        tuple(dict(sample.labels).get(label, "") for label in form.group_by)
+        for sample in world
+        if any(_selects(selector, sample) for selector in form.selectors)
+    }
+    return len(groups) == 1
 
 
 def total_per_event(world: Iterable[Sample], form: IndicatorForm) -> float:

@@ -90,4 +90,4 @@ def read_input(found: Input) -> Source | Diagnostic:
 
 
 def _problem(name: str, reason: str, code: str) -> Diagnostic:
-    return Diagnostic(code, Severity.ERROR, f"{name}: {reason}", Span(name))
+    return Diagnostic(code, Severity.ERROR, reason, Span(name))

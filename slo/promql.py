@@ -36,6 +36,8 @@ __all__ = [
 
 MAX_LENGTH = 16 * 1024
 MAX_DEPTH = 100
+# Each operator can be one more level of the tree, which is walked by recursion.
+MAX_OPERATORS = 400
 
 _WINDOW = re.compile(r"\{\{ *\.window *\}\}")
 _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -44,6 +46,8 @@ _PLACEHOLDER = "7919s"
 
 _KEYWORDS = ("and", "or", "unless", "on", "ignoring", "group_left", "group_right", "by", "without")
 _MODIFIERS = ("offset", "bool", "atan2", "start", "end")
+_WORD_OPERATORS = frozenset(("and", "or", "unless", "atan2"))
+_SET_OPERATOR = re.compile(r"\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _COUNT_FUNCTIONS = frozenset(("increase", "count_over_time", "sum_over_time", "delta"))
 _RATE_FUNCTIONS = frozenset(("rate", "irate", "deriv", "avg_over_time"))
@@ -157,19 +161,34 @@ def parse_template(template: str) -> Any:
         if not _WINDOW.fullmatch(action.group()):
             message = f"unknown template action `{action.group()}`"
             raise PromqlError(message, action.start(), len(action.group()), "SLO304")
-    if template.count("(") + template.count("{") + template.count("[") > MAX_DEPTH:
+    if len(template) > MAX_DEPTH:
         _refuse_deep(template)
     try:
-        return ast.parse(render(template, _PLACEHOLDER))
+        tree = ast.parse(render(template, _PLACEHOLDER))
     except ValueError as error:
         raise _located(template, str(error)) from None
+    root = _stripped(tree)
+    if isinstance(root, (ast.MatrixSelector, ast.SubqueryExpr)):
+        raise PromqlError("the query returns a range of samples; wrap it in `rate()` or the like")
+    if isinstance(root, ast.StringLiteral):
+        raise PromqlError("the query returns a string, not a number")
+    return tree
 
 
 def _refuse_deep(template: str) -> None:
+    brackets = template.count("(") + template.count("{") + template.count("[")
+    signs = sum(map(template.count, "+-*/%^=<>")) + len(_SET_OPERATOR.findall(template))
+    if brackets <= MAX_DEPTH and signs <= MAX_OPERATORS:
+        return
+    operators = 0
     for token in _tokens(template):
         if token.depth > MAX_DEPTH:
             message = f"the query is nested more than {MAX_DEPTH} levels deep"
             raise PromqlError(message, token.offset, code="SLO305")
+        operators += token.kind == "operator" or token.text.lower() in _WORD_OPERATORS
+        if operators > MAX_OPERATORS:
+            message = f"the query has more than {MAX_OPERATORS} operators"
+            raise PromqlError(message, token.offset, len(token.text), "SLO305")
 
 
 @lru_cache(maxsize=1)
@@ -226,6 +245,12 @@ def _located(template: str, reason: str) -> PromqlError:
         last = token
     if opened:
         return PromqlError(f"this `{opened[-1].text}` is not closed", opened[-1].offset)
+    pattern = re.match(r"illegal regex for (.*)", reason, re.DOTALL)
+    if pattern:
+        for token in _tokens(text):
+            if token.kind == "string" and token.text[1:-1] == pattern.group(1):
+                message = f"`{pattern.group(1)}` is not a valid regular expression"
+                return PromqlError(message, token.offset + 1, max(len(token.text) - 2, 1))
     named = re.findall(r"'([\w:.]+)'|syntax: (\w+)", reason)
     words = {word for pair in named for word in pair if word}
     for token in _tokens(text):

@@ -253,7 +253,7 @@ def _unknown_key(key: str, node: yaml.Node, known: Iterable[str], run: _Run) -> 
     guess = closest(key, known)
     hint = f"did you mean `{guess}`?" if guess else f"known here: {', '.join(sorted(known))}"
     severity = Severity.WARNING if run.lenient else Severity.ERROR
-    message = f"unknown key `{key}`" + (" is ignored" if run.lenient else "")
+    message = f"unknown key {_show(key)}" + (" is ignored" if run.lenient else "")
     run.report("SLO101", node, message, hint, severity)
 
 
@@ -283,8 +283,13 @@ def _show(value: Any) -> str:
         return _TYPE_WORDS[kind]
     if kind == "boolean":
         return "true" if value else "false"
-    text = repr(value) if kind != "string" else f"`{value}`"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return _clipped(repr(value) if kind != "string" else f"`{value}`")
+
+
+def _clipped(text: str) -> str:
+    """Return *text* on one short line."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:60])
+    return plain if len(text) <= 60 else f"{plain[:57]}..."
 
 
 def _anything(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
@@ -337,24 +342,28 @@ def _text(schema: dict[str, Any]) -> Check:
     most = schema.get("maxLength")
     promql = schema.get("x-promql", False)
 
+    def fits(text: str) -> bool:
+        return (
+            (pattern is None or pattern.search(text) is not None)
+            and len(text) >= least
+            and (most is None or len(text) <= most)
+        )
+
     def check(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
         if type(value) is not str:
             scalar = isinstance(value, (bool, int, float))
             if not (run.lenient and scalar):
-                hint = f'quote it: "{node.value}"' if scalar else None
+                hint = f'quote it: "{node.value}"' if scalar and fits(str(node.value)) else None
+                wanted = "text" if scalar and expects.startswith("text") else expects
                 run.report(
                     "SLO103",
                     blame if value is None else node,
-                    f"expected {expects}, got {_show(value)}",
+                    f"expected {wanted}, got {_show(value)}",
                     hint,
                 )
                 return
             value = str(node.value)
-        if (
-            (pattern is not None and not pattern.search(value))
-            or len(value) < least
-            or (most is not None and len(value) > most)
-        ):
+        if not fits(value):
             run.report(code, node, f"expected {expects}, got {_show(value)}", schema.get("x-hint"))
         elif promql:
             _check_query(value, node, run)
@@ -392,11 +401,12 @@ def _number(schema: dict[str, Any]) -> Check:
     def check(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
         kind = _type_of(value)
         if kind != "integer" and (whole or kind != "number"):
-            hint = "write it without quotes" if kind == "string" and _looks_numeric(value) else None
+            quoted = isinstance(node, yaml.ScalarNode) and node.style and _looks_numeric(node.value)
+            hint = "write it without quotes" if quoted else schema.get("x-hint")
             run.report("SLO103", node, f"expected {expects}, got {_show(value)}", hint)
         elif not (value > above and least <= value <= most):
             # Written so that NaN, which compares false with everything, is refused too.
-            shown = node.value if isinstance(node, yaml.ScalarNode) else value
+            shown = _clipped(str(node.value))
             run.report(code, node, f"expected {expects}, got {shown}", schema.get("x-hint"))
 
     return check

@@ -58,6 +58,9 @@ _YAML_11_BOOLS = frozenset(
 )
 _YAML_11_NUMBER = re.compile(r"[-+]?(?:0[0-7]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)\Z")
 _TEXT_TAG = "tag:yaml.org,2002:str"
+# What YAML 1.1 parsers take for a line break, and editors do not.
+_ODD_BREAK = re.compile("[\x85\u2028\u2029]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _BRACKETS = re.compile(r"[\[\]{}\n]")
 _DEEP_BLOCK = re.compile(rf"^ {{{MAX_DEPTH * 4}}}|^ *(?:[-?] +){{50}}", re.MULTILINE)
 
@@ -147,8 +150,9 @@ def key_span(source: Source, container: Map, key: str) -> Span:
 
 
 def raw_text(container: Map, key: str) -> str:
-    """Return a scalar as it is written, so that `99.90` can become an exact decimal."""
-    return str(container.nodes[key][1].value)
+    """Return a number as it is written, so that `99.90` can become an exact decimal."""
+    value = container[key]
+    return str(value) if isinstance(value, int) else str(container.nodes[key][1].value)
 
 
 def parse_documents(source: Source) -> Iterator[Document]:
@@ -170,38 +174,45 @@ def parse_documents(source: Source) -> Iterator[Document]:
     except yaml.MarkedYAMLError as error:
         yield Document(source, None, None, [_syntax_error(source, error)])
     except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        yield Document(
-            source,
-            None,
-            None,
-            [Diagnostic("SLO002", Severity.ERROR, f"cannot read as YAML: {reason}", source.start)],
-        )
+        yield Document(source, None, None, [_reading_error(source, error)])
 
 
 def _refuse_hostile(source: Source) -> Diagnostic | None:
     if len(source.text) > MAX_BYTES:
-        size = len(source.text) / 1024 / 1024
         return Diagnostic(
             "SLO003",
             Severity.ERROR,
-            f"the file is {size:.1f} MiB long, more than {MAX_BYTES // 1024 // 1024} MiB",
+            f"the file is longer than {MAX_BYTES // 1024 // 1024} MiB",
             source.start,
             "split it: one file per service compiles faster and reads better",
+        )
+    odd = None if source.text.isascii() else _ODD_BREAK.search(source.text)
+    if odd is not None:
+        return Diagnostic(
+            "SLO002",
+            Severity.ERROR,
+            f"invisible line break U+{ord(odd.group()):04X}",
+            _span_at(source, odd.start()),
+            "delete it; text that is pasted from a web page or a chat brings them along",
         )
     deep = _DEEP_BLOCK.search(source.text)
     offset = deep.start() if deep else _deep_flow(source.text)
     if offset is None:
         return None
-    line = source.text.count("\n", 0, offset) + 1
-    column = offset - (source.text.rfind("\n", 0, offset) + 1) + 1
     return Diagnostic(
         "SLO003",
         Severity.ERROR,
         f"nested more than {MAX_DEPTH} levels deep",
-        Span(source.path, line, column, line, column + 1),
+        _span_at(source, offset),
         "no spec needs this; look for an unclosed bracket",
     )
+
+
+def _span_at(source: Source, offset: int) -> Span:
+    """Return the place of the character at *offset*."""
+    line = source.text.count("\n", 0, offset) + 1
+    column = offset - (source.text.rfind("\n", 0, offset) + 1) + 1
+    return Span(source.path, line, column, line, column + 1)
 
 
 def _deep_flow(text: str) -> int | None:
@@ -231,14 +242,40 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     problem = error.problem or "syntax error"
     message = f"{error.context}: {problem}" if error.context else problem
     hint = None
-    if "\t" in source.text and "cannot start any token" in problem:
+    if "tab character" in problem or _starts_with_tab(source, line, column):
         hint = "YAML does not allow tabs as indentation; use spaces"
+    elif "cannot start any token" in problem:
+        hint = "quote text that starts with `@`, `%` or a backtick; render templates first"
     elif "mapping values are not allowed" in problem:
         hint = "quote the value if it holds ': ', or check the indentation of the line above"
     elif "could not find expected ':'" in problem or "block mapping" in message:
         hint = "check the indentation, and that every key ends in ':'"
     span = Span(source.path, line, column, line, column + 1)
-    return Diagnostic("SLO002", Severity.ERROR, f"not valid YAML: {message}", span, hint)
+    related: tuple[tuple[str, Span], ...] = ()
+    start = error.context_mark
+    if start is not None and ("flow" in message or "quoted" in message):
+        where = Span(
+            source.path, start.line + 1, start.column + 1, start.line + 1, start.column + 2
+        )
+        related = (("opened here", where),)
+    return Diagnostic("SLO002", Severity.ERROR, f"not valid YAML: {message}", span, hint, related)
+
+
+def _starts_with_tab(source: Source, line: int, column: int) -> bool:
+    rows = source.text.split("\n", line)
+    before = rows[line - 1][:column] if len(rows) >= line else ""
+    return "\t" in before and not before.strip()
+
+
+def _reading_error(source: Source, error: Exception) -> Diagnostic:
+    found = _UNPRINTABLE.search(source.text)
+    if found is None:
+        reason = " ".join(str(error).split())
+        message, span, hint = f"cannot read as YAML: {reason}", source.start, None
+    else:
+        message = f"control character U+{ord(found.group()):04X} is not allowed in YAML"
+        span, hint = _span_at(source, found.start()), "delete it"
+    return Diagnostic("SLO002", Severity.ERROR, message, span, hint)
 
 
 class _Builder:
@@ -265,11 +302,20 @@ class _Builder:
         if type(node) is yaml.ScalarNode:
             return self._scalar(node)
         if type(node) is yaml.SequenceNode:
+            self._refuse_tag(node, "sequence", "tag:yaml.org,2002:seq")
             sequence = Seq(node)
             sequence.extend([self._build(member, depth + 1) for member in node.value])
             return sequence
         assert isinstance(node, yaml.MappingNode)
         return self._mapping(node, depth)
+
+    def _refuse_tag(self, node: yaml.Node, *plain: str) -> None:
+        """Report a tag other than the kind of the node and its name in YAML's own schema."""
+        if node.tag not in plain:
+            shown = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._report(
+                "SLO009", node, f"tag `{shown}` is not supported", "write the value plainly"
+            )
 
     def _count(self, node: yaml.Node, depth: int) -> None:
         self._values += 1
@@ -278,7 +324,9 @@ class _Builder:
                 node,
                 "SLO003",
                 f"nested more than {MAX_DEPTH} levels deep",
-                "an alias that contains itself never ends; write the value out",
+                "an alias that contains itself never ends; write the value out"
+                if id(node) in self._seen
+                else "no spec needs this",
             )
         if type(node) is not yaml.ScalarNode:
             identity = id(node)
@@ -296,11 +344,13 @@ class _Builder:
             )
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> Map:
+        self._refuse_tag(node, "mapping", "tag:yaml.org,2002:map")
         result = Map(node)
         merges: list[yaml.Node] = []
         for key_node, value_node in node.value:
             if type(key_node) is not yaml.ScalarNode:
-                self._report("SLO009", key_node, "a key must be plain text", None)
+                hint = "quote text that starts with `{` or `[`" if key_node.flow_style else None
+                self._report("SLO009", key_node, "a key must be plain text", hint)
                 continue
             key = key_node.value
             if key == "<<" and not key_node.style:
@@ -339,10 +389,7 @@ class _Builder:
         text: str = node.value
         if node.style or node.tag == _TEXT_TAG:
             return text
-        if node.tag != "scalar":
-            self._report(
-                "SLO009", node, f"tag `{node.tag}` is not supported", "write the value plainly"
-            )
+        self._refuse_tag(node, "scalar")
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         first = text[0]
@@ -350,7 +397,7 @@ class _Builder:
             if _YAML_11_NUMBER.match(text):
                 self._trap(node, text)
             if _INT.match(text):
-                return int(text) if len(text) < 300 else text
+                return int(text) if len(text) < 300 else float(text)
             if _FLOAT.match(text):
                 return float(text)
             if _BASED_INT.match(text):
@@ -362,10 +409,11 @@ class _Builder:
     def _trap(self, node: yaml.Node, text: str) -> None:
         if text in _YAML_11_BOOLS:
             other = "true" if text.lower() in ("yes", "on", "y") else "false"
+            hint = f'write "{text}" for text, or {other}'
         elif ":" in text:
-            other = "a number in base 60"
+            other, hint = "a number in base 60", f'quote it: "{text}"'
         else:
-            other = "an octal number"
+            other, hint = "an octal number", "drop the leading zero, or quote it if it is text"
         span = span_of(self._source, node)
         self._diagnostics.append(
             Diagnostic(
@@ -373,7 +421,7 @@ class _Builder:
                 Severity.WARNING,
                 f"`{text}` is read as written here, but as {other} by YAML 1.1 tools",
                 span,
-                f'quote it: "{text}"',
+                hint,
             )
         )
 

@@ -31,5 +31,6 @@ def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> N
     code = present(result.diagnostics, result.sources, style, strict)
     if style == "text" and code == 0:
         slos, services = len(result.specs.slos), len(result.specs.services)
-        click.echo(f"{slos} SLOs of {services} services are valid", err=True)
+        words = f"{slos} SLO{'s' * (slos != 1)} of {services} service{'s' * (services != 1)}"
+        click.echo(f"{words} {'is' if slos == 1 else 'are'} valid", err=True)
     sys.exit(code)

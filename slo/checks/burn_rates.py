@@ -18,6 +18,8 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
 
     A burn rate of `b` is an error ratio of `b * (1 - objective)`, and no ratio is above 1.
     """
+    if plan.objective <= 1:
+        return  # most likely a ratio that was meant as a percentage: SLO215 says so
     for severity, meta, pairs in (
         ("page", plan.page, plan.policy.pages),
         ("ticket", plan.ticket, plan.policy.tickets),

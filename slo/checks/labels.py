@@ -34,6 +34,14 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
             plan.span,
             "choose another name",
         )
+    for label in sorted(_RESERVED & set(plan.group_by or ())):
+        yield Diagnostic(
+            "SLO211",
+            Severity.ERROR,
+            f"`group_by` names `{label}`, which identifies this SLO's own series",
+            plan.span,
+            "group by a label of the measured series",
+        )
     groups = _groups(plan)
     for label in sorted(set(groups or ()) & set(plan.labels)):
         yield Diagnostic(

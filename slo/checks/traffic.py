@@ -29,7 +29,7 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "SLO206",
             Severity.WARNING,
-            f"too little traffic: {limit:.2g} bad events in {pair.long_window} page",
+            f"too little traffic: {limit:.2g} bad events in {pair.long_window} are enough to page",
             plan.span,
             f"set `min_bad_events: {_FEWEST_BAD_EVENTS}`, lower the objective, "
             "or probe the service",

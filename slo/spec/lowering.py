@@ -49,7 +49,8 @@ def pruned(root: Any, errors: Iterable[Diagnostic], *deeper: str) -> Map | None:
     for key, value in root.items():
         key_node, value_node = root.nodes[key]
         kept = isinstance(value, (Map, Seq)) if key in deeper else True
-        if kept and (key in deeper or not _any_within(places, key_node, value_node)):
+        spoilt = key not in deeper and _any_within(places, value, key_node, value_node)
+        if kept and not spoilt:
             result[key] = value
             result.nodes[key] = (key_node, value_node)
     return result
@@ -58,12 +59,29 @@ def pruned(root: Any, errors: Iterable[Diagnostic], *deeper: str) -> Map | None:
 def is_sound(value: Any, errors: Iterable[Diagnostic]) -> bool:
     """Tell whether *value* is a mapping without any of *errors* in it."""
     places = [(d.span.line, d.span.column) for d in errors]
-    return isinstance(value, Map) and not _any_within(places, value.node, value.node)
+    return isinstance(value, Map) and not _any_within(places, value, value.node, value.node)
 
 
-def _any_within(places: Iterable[tuple[int, int]], first: yaml.Node, last: yaml.Node) -> bool:
-    begin = (first.start_mark.line + 1, first.start_mark.column + 1)
-    end = (last.end_mark.line + 1, last.end_mark.column + 1)
+def _any_within(
+    places: list[tuple[int, int]], value: Any, first: yaml.Node, last: yaml.Node
+) -> bool:
+    """Tell whether any of *places* is in the nodes, or in what *value* takes from aliases."""
+    if not places:
+        return False
+    if _inside(places, first) or _inside(places, last):
+        return True
+    if isinstance(value, Map):
+        members = [(value[key], *nodes) for key, nodes in value.nodes.items()]
+    elif isinstance(value, Seq):
+        members = [(m, node, node) for m, node in zip(value, value.nodes, strict=True)]
+    else:
+        return False
+    return any(_any_within(places, *member) for member in members)
+
+
+def _inside(places: list[tuple[int, int]], node: yaml.Node) -> bool:
+    begin = (node.start_mark.line + 1, node.start_mark.column + 1)
+    end = (node.end_mark.line + 1, node.end_mark.column + 1)
     return any(begin <= place < max(end, (begin[0], begin[1] + 1)) for place in places)
 
 
@@ -94,6 +112,10 @@ def merged(*mappings: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
+def _in_days(length: Duration) -> str:
+    return f"{length.seconds / 86_400:g}d"
+
+
 def resolve_policy(context: ReadContext, time_window: Duration, span: Span) -> AlertPolicy | None:
     """Return the alert windows of *time_window*, or report that there are none."""
     policy = policy_for(time_window, context.policies)
@@ -102,7 +124,7 @@ def resolve_policy(context: ReadContext, time_window: Duration, span: Span) -> A
             "SLO204",
             span,
             f"no alert windows for a period of {time_window}",
-            f"use {MIN_TIME_WINDOW} to {MAX_TIME_WINDOW}, or give a catalog with --windows",
+            f"use {_in_days(MIN_TIME_WINDOW)} to {_in_days(MAX_TIME_WINDOW)}, or give a catalog with --windows",
         )
     return policy
 
@@ -113,7 +135,7 @@ def plugin_calls(source: Source, chain: Any) -> tuple[PluginCall, ...]:
     for entry in chain or ():
         span = value_span(source, entry, "id")
         config = entry.get("config") or {}
-        calls.append(PluginCall(as_text(entry["id"]), config, entry.get("priority", 0), span))
+        calls.append(PluginCall(as_text(entry["id"]), config, entry.get("priority") or 0, span))
     return tuple(calls)
 
 

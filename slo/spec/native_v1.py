@@ -25,7 +25,7 @@ from slo.plan import (
     SloPlan,
     SpecSet,
 )
-from slo.schema import checker
+from slo.schema import checker, closest
 from slo.source import Document, Map, Source, key_span, raw_text
 from slo.spec.context import ReadContext
 from slo.spec.lowering import (
@@ -46,6 +46,8 @@ _ORIGIN = Origin("slo-v1", "cli-gen-prom", "slo/v1")
 
 def read_service(document: Document, context: ReadContext) -> SpecSet:
     """Return the plans of a service."""
+    if not _known_kind(document, context):
+        return SpecSet()
     errors = _checked(document, context, "Service")
     service = pruned(document.root, errors, "slos")
     if service is None or not {"service", "slos"} <= set(service):
@@ -71,6 +73,20 @@ def read_owners(document: Document, context: ReadContext) -> SpecSet:
         for owner in document.root["owners"]
     ]
     return SpecSet(owners=tuple(owners))
+
+
+def _known_kind(document: Document, context: ReadContext) -> bool:
+    root = document.root
+    if root.get("kind", "Service") == "Service":
+        return True
+    guess = closest(str(root["kind"]), ("Service", "Owners"))
+    context.report(
+        "SLO104",
+        value_span(document.source, root, "kind"),
+        "expected one of `Service`, `Owners` as `kind`",
+        f"did you mean `{guess}`?" if guess else "leave it out for a service",
+    )
+    return False
 
 
 def _checked(document: Document, context: ReadContext, definition: str) -> list[Diagnostic]:

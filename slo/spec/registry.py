@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 
+import yaml
+
 from slo.diagnostics import Span
 from slo.plan import SpecSet
 from slo.schema import closest
@@ -81,20 +83,36 @@ def _report_unknown(document: Document, context: ReadContext) -> None:
         return
     for key in ("version", "apiVersion"):
         if key in root:
-            shown = f"{key}: {root[key]}" + (f", kind: {root['kind']}" if "kind" in root else "")
+            kind = f", kind: {_shown(root, 'kind')}" if "kind" in root else ""
+            shown = f"{key}: {_shown(root, key)}{kind}"
             span = span_of(document.source, root.nodes[key][1])
             context.report("SLO007", span, f"no reader for `{shown}`", _guess(str(root[key])))
             return
     where = Span(span.file, span.line, span.column, span.line, span.column + 1)
-    context.report(
-        "SLO007", where, "not a spec: `version` is missing", "start it with `version: slo/v1`"
-    )
+    hint = "start it with `version: slo/v1`; leave out what is no spec with --exclude"
+    for key in root:
+        if closest(key, ("version", "apiVersion")):
+            where = span_of(document.source, root.nodes[key][0])
+            hint = f"did you mean `{closest(key, ('version', 'apiVersion'))}` instead of `{key}`?"
+            break
+    context.report("SLO007", where, "not a spec: `version` is missing", hint)
+
+
+def _shown(root: Map, key: str) -> str:
+    """Return a value as it is written, if that is short."""
+    node = root.nodes[key][1]
+    text = " ".join(str(node.value).split()) if isinstance(node, yaml.ScalarNode) else "..."
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 _VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if key != "kind"})
-_KNOWN = "known: " + ", ".join(_VERSIONS)
+_KNOWN = "known: " + ", ".join(
+    dict.fromkeys(" ".join(value for _, value in d.marks if value != "Owners") for d in DIALECTS)
+)
 
 
 def _guess(version: str) -> str:
     guess = closest(version, _VERSIONS)
-    return f"did you mean `{guess}`?" if guess and guess != version else _KNOWN
+    # A version that only ends differently is another language, not a slip of the finger.
+    slip = guess is not None and guess != version and not guess.startswith(version)
+    return f"did you mean `{guess}`?" if slip else _KNOWN

@@ -148,7 +148,7 @@ def _is_metricsql(root: Any, keys: _Keys) -> bool:
 def _fold_case(
     document: Document, context: ReadContext, value: Any, schema: Any, definitions: Any
 ) -> None:
-    """Rename keys to the spelling of *schema*, as Go's JSON decoder matches them."""
+    """Rename keys to the spelling of *schema* and drop nulls, as Go's JSON decoder does."""
     if "$ref" in schema:
         schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
     if isinstance(value, list):
@@ -174,6 +174,9 @@ def _fold_case(
             value[known] = value.pop(key)
             value.nodes[known] = value.nodes.pop(key)
             key = known
+        if value[key] is None:
+            del value[key], value.nodes[key]
+            continue
         _fold_case(document, context, value[key], properties[key], definitions)
 
 

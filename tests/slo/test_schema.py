@@ -195,7 +195,9 @@ def check(name: str, definition: str, document: Any) -> list[Diagnostic]:
 
 
 def validator(name: str, definition: str) -> jsonschema.Draft202012Validator:
-    schema = {"$ref": f"#/$defs/{definition}", "$defs": load_schema(name)["$defs"]}
+    """Return a general validator; `$` means the very end in JSON Schema, but not in Python."""
+    definitions = json.loads(json.dumps(load_schema(name)["$defs"]).replace('$",', '\\\\Z",'))
+    schema = {"$ref": f"#/$defs/{definition}", "$defs": definitions}
     return jsonschema.Draft202012Validator(schema)
 
 
@@ -237,9 +239,8 @@ def mutated(draw: Callable[..., Any], original: dict[str, Any]) -> dict[str, Any
         elif action == "rename":
             rename(container, key, draw(st.sampled_from(("a", "Name", "error", "good", "url"))))
         elif action == "add" and isinstance(container, dict):
-            container[draw(st.sampled_from(("extra", "kind", "total", "page", "0x")))] = draw(
-                st.sampled_from(REPLACEMENTS)
-            )
+            key = draw(st.sampled_from(("extra", "kind", "total", "page", "0x")))
+            container[key] = copy.deepcopy(draw(st.sampled_from(REPLACEMENTS)))
         else:
             container[key] = copy.deepcopy(draw(st.sampled_from(REPLACEMENTS)))
     return document
