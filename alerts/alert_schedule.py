@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from math import ceil
+from math import ceil, floor
 
 from slo import conventions as names
-from slo.alerts.exact_rules import is_weighted
-from slo.alerts.rule_model import (
-    Bracket,
-    Condition,
-    Feed,
-    Phase,
-    Server,
-    Setup,
-    episodes,
-)
+from slo.alerts.exact_rules import Timing, is_weighted
+from slo.alerts.event_model import Feed, Phase, Server
+from slo.alerts.rule_model import Bracket, Condition, Setup, episodes, first_missing
 from slo.burnrate import AlertPolicy, BurnWindow
 from slo.duration import Duration, hours, minutes
+from slo.numbers import decimal_text
 from slo.plan import AlertMeta, SloPlan
 
 __all__ = [
@@ -29,10 +23,13 @@ __all__ = [
     "MISSING_FOR",
     "PROMTOOL",
     "Expected",
+    "Shape",
     "Timeline",
+    "alert_name",
     "covering",
-    "expected_alerts",
+    "missing_data",
     "moments",
+    "shape_of",
     "timeline",
 ]
 
@@ -47,6 +44,7 @@ _HEALTHY = hours(1)
 _MOST_HEALTHY_STEPS = 240
 _SHORTEST_OUTAGE = minutes(10)
 _LONGEST_OUTAGE = hours(12)
+_PLAYED = 960
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,7 @@ class Expected:
     Describe one alert of an SLO.
 
     Args:
+        fixed_name: Empty where the SLO names its alerts itself.
         kind: `burn_rate`, `budget_exhausted` or `missing_data`.
         windows: Long and short windows for people, such as `1h/5m`.
         burn_rate: Threshold for people.
@@ -62,7 +61,7 @@ class Expected:
         condition: `None` for missing data, which no ratio decides.
     """
 
-    name: str
+    fixed_name: str
     severity: str
     kind: str
     windows: str
@@ -71,9 +70,9 @@ class Expected:
     condition: Condition | None
 
     @property
-    def anonymous(self) -> Expected:
-        """Return the same without its name, which differs between SLOs of one shape."""
-        return replace(self, name="")
+    def burns(self) -> bool:
+        """Tell whether it is an alert on a burn rate, which resets after an outage."""
+        return self.kind == "burn_rate"
 
     @property
     def can_fire(self) -> bool:
@@ -112,8 +111,14 @@ class Timeline:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """Return a healthy phase, a full outage and a recovery."""
-        steps = zip((self.healthy, self.outage, self.recovery), (0.0, 1.0, 0.0), strict=True)
+        """
+        Return a healthy phase, a full outage and a recovery, played on past its end.
+
+        Nothing that comes later changes what came before, and timelines of similar length
+        then are the same play.
+        """
+        played = -(-self.recovery // _PLAYED) * _PLAYED
+        steps = zip((self.healthy, self.outage, played), (0.0, 1.0, 0.0), strict=True)
         return tuple(Phase(count, share) for count, share in steps)
 
     def covering(self, other: Timeline) -> Timeline:
@@ -126,33 +131,90 @@ class Timeline:
         )
 
 
-def expected_alerts(plan: SloPlan, setup: Setup) -> tuple[Expected, ...]:
-    """Return the alerts that the rules of *plan* hold, pages first."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """
+    Hold what SLOs of one policy and objective have in common; there is one object for each.
+
+    Args:
+        burn: Burn rate while everything is bad; `None` without a budget.
+    """
+
+    setup: Setup
+    alerts: tuple[Expected, ...]
+    burn: float | None
+
+
+def shape_of(
+    plan: SloPlan, exact: bool, interval: Duration, own: tuple[Duration, Duration] | None = None
+) -> Shape:
+    """
+    Return the shape of *plan*.
+
+    Args:
+        interval: Evaluation interval of the fast group.
+        own: Intervals of the two groups of this SLO, where plugins have set them.
+    """
+    timing = Timing.of(plan, interval)
+    return _shape(
+        Setup(exact, plan.policy, timing if own is None else Timing(timing.base, *own)),
+        plan.time_window,
+        plan.error_budget,
+        _severity(plan.page),
+        _severity(plan.ticket),
+        plan.min_bad_events if exact and plan.min_bad_events and is_weighted(plan) else 0,
+        plan.alert_on_exhaustion,
+        plan.alert_on_missing_data,
+    )
+
+
+def alert_name(plan: SloPlan, alert: Expected) -> str:
+    """Return the name under which *alert* fires for *plan*."""
+    meta = plan.page if alert.severity == "page" else plan.ticket
+    return alert.fixed_name or (meta.name if meta is not None else "")
+
+
+# What an alert's definition adds: its labels, and how long it must last.
+_Severity = tuple[tuple[tuple[str, str], ...], Duration | None]
+
+
+def _severity(meta: AlertMeta | None) -> _Severity | None:
+    return None if meta is None else (tuple(meta.labels.items()), meta.for_)
+
+
+@lru_cache(maxsize=1024)
+def _shape(
+    setup: Setup,
+    time_window: Duration,
+    budget: Decimal,
+    page: _Severity | None,
+    ticket: _Severity | None,
+    guard: int,
+    exhaustion: bool,
+    missing: bool,
+) -> Shape:
+    exact, policy = setup.exact, setup.policy
+    burn = floor(1000 / float(budget) + 0.5) / 1000 if budget else None
     found: list[Expected] = []
-    guard = plan.min_bad_events if setup.exact and is_weighted(plan) else 0
     for severity, meta, pairs in (
-        ("page", plan.page, plan.policy.pages),
-        ("ticket", plan.ticket, plan.policy.tickets),
+        ("page", page, policy.pages),
+        ("ticket", ticket, policy.tickets),
     ):
         if meta is not None:
-            make = _exact_alerts if setup.exact else _sloth_alerts
-            found += make(plan, setup, severity, meta, pairs, guard)
-    meta = plan.ticket or plan.page
-    if meta is None or not setup.exact:
-        return tuple(found)
-    common = {names.LABEL_SEVERITY: "ticket"}
-    if plan.alert_on_exhaustion:
-        window = plan.time_window
-        condition = Condition(
-            ((window, window, float(plan.error_budget)),), reaches=True, slow=True
-        )
-        own = _matchers({**common, **meta.labels}, names.LABEL_SEVERITY)
-        kind = "budget_exhausted"
-        found.append(Expected(EXHAUSTED, "ticket", kind, "", "", own, condition))
-    if plan.alert_on_missing_data:
-        own = _matchers({**common, **meta.labels}, names.LABEL_SEVERITY)
-        found.append(Expected(MISSING, "ticket", "missing_data", "", "", own, None))
-    return tuple(found)
+            make = _exact_alerts if exact else _sloth_alerts
+            found += make(setup, severity, meta, pairs, budget, guard)
+    chosen = ticket or page
+    if chosen is None or not exact:
+        return Shape(setup, tuple(found), burn)
+    own_labels = {names.LABEL_SEVERITY: "ticket", **dict(chosen[0])}
+    matchers = _matchers(own_labels, names.LABEL_SEVERITY)
+    if exhaustion:
+        limit = ((time_window, time_window, float(budget)),)
+        condition = Condition(limit, reaches=True, slow=True)
+        found.append(Expected(EXHAUSTED, "ticket", "budget_exhausted", "", "", matchers, condition))
+    if missing:
+        found.append(Expected(MISSING, "ticket", "missing_data", "", "", matchers, None))
+    return Shape(setup, tuple(found), burn)
 
 
 def _matchers(labels: dict[str, str], *chosen: str) -> tuple[tuple[str, str], ...]:
@@ -165,11 +227,11 @@ def _steps(lasting: Duration | None, setup: Setup) -> int:
 
 
 def _exact_alerts(
-    plan: SloPlan,
     setup: Setup,
     severity: str,
-    meta: AlertMeta,
+    meta: _Severity,
     pairs: tuple[BurnWindow, BurnWindow],
+    budget: Decimal,
     guard: int,
 ) -> list[Expected]:
     found = []
@@ -178,36 +240,34 @@ def _exact_alerts(
             names.LABEL_SEVERITY: severity,
             names.LABEL_LONG_WINDOW: str(pair.long_window),
             names.LABEL_SHORT_WINDOW: str(pair.short_window),
-            **meta.labels,
+            **dict(meta[0]),
         }
-        condition = Condition(
-            (_limits(plan.policy, pair, plan.error_budget),),
-            _steps(meta.for_, setup),
-            guard,
-            slow=severity == "ticket",
-        )
         own = _matchers(
             labels, names.LABEL_SEVERITY, names.LABEL_LONG_WINDOW, names.LABEL_SHORT_WINDOW
         )
-        windows, rate = _shown(plan, pair)
-        found.append(Expected(meta.name, severity, "burn_rate", windows, rate, own, condition))
+        limits = (_limits(setup.policy, pair, budget),)
+        lasting = _steps(meta[1], setup)
+        condition = Condition(limits, lasting, guard, slow=severity == "ticket")
+        windows, rate = _shown(setup.policy, pair)
+        found.append(Expected("", severity, "burn_rate", windows, rate, own, condition))
     return found
 
 
 def _sloth_alerts(
-    plan: SloPlan,
     setup: Setup,
     severity: str,
-    meta: AlertMeta,
+    meta: _Severity,
     pairs: tuple[BurnWindow, BurnWindow],
+    budget: Decimal,
     _: int,
 ) -> list[Expected]:
-    limits = tuple(_limits(plan.policy, pair, plan.error_budget) for pair in pairs)
-    condition = Condition(limits, _steps(meta.for_, setup))
-    own = _matchers({names.LABEL_SEVERITY: severity, **meta.labels}, names.LABEL_SEVERITY)
-    shown = [_shown(plan, pair) for pair in pairs]
+    limits = tuple(_limits(setup.policy, pair, budget) for pair in pairs)
+    condition = Condition(limits, _steps(meta[1], setup))
+    labels = {names.LABEL_SEVERITY: severity, **dict(meta[0])}
+    own = _matchers(labels, names.LABEL_SEVERITY)
+    shown = [_shown(setup.policy, pair) for pair in pairs]
     windows, rates = (" or ".join(column) for column in zip(*shown, strict=True))
-    return [Expected(meta.name, severity, "burn_rate", windows, rates, own, condition)]
+    return [Expected("", severity, "burn_rate", windows, rates, own, condition)]
 
 
 def _limits(
@@ -217,9 +277,9 @@ def _limits(
     return (pair.long_window, pair.short_window, limit)
 
 
-def _shown(plan: SloPlan, pair: BurnWindow) -> tuple[str, str]:
-    threshold = pair.threshold(plan.time_window)
-    return f"{pair.long_window}/{pair.short_window}", f"{threshold.normalize():f}x"
+def _shown(policy: AlertPolicy, pair: BurnWindow) -> tuple[str, str]:
+    threshold = pair.threshold(policy.time_window)
+    return f"{pair.long_window}/{pair.short_window}", f"{decimal_text(threshold)}x"
 
 
 def _joined(one: Bracket | None, other: Bracket | None) -> Bracket | None:
@@ -254,44 +314,56 @@ def moments(
     return fires, resets
 
 
-@lru_cache(maxsize=512)
-def timeline(
-    setup: Setup, feed: Feed, conditions: tuple[Condition, ...], until_reset: tuple[bool, ...]
-) -> Timeline:
-    """
-    Return a timeline in which every one of *conditions* fires, and resets where asked for.
-
-    Args:
-        until_reset: For each condition whether the recovery lasts until it has reset.
-    """
+@lru_cache(maxsize=1024)
+def timeline(shape: Shape, feed: Feed) -> Timeline:
+    """Return a timeline in which every alert that can fires, and every burn-rate alert resets."""
+    setup = shape.setup
     step = setup.timing.fast.milliseconds
     base = ceil(setup.timing.base.milliseconds / step)
     healthy = min(max(ceil(_HEALTHY.milliseconds / step), 2 * base), _MOST_HEALTHY_STEPS)
     outage = max(ceil(_SHORTEST_OUTAGE.milliseconds / step), base + 2)
     outage = min(outage, max(healthy, base + 2))
     longest = max(outage, min(ceil(_LONGEST_OUTAGE.milliseconds / step), 12 * healthy))
+    watched = [a for a in shape.alerts if a.condition is not None and a.can_fire]
+    shorts = [s for a in watched if a.condition for _, s, _ in a.condition.pairs if a.burns]
+    longest_short = max((short.milliseconds for short in shorts), default=0)
+    enough = ceil((longest_short + setup.timing.slow.milliseconds * 2) / step) + 2 * base + 2
+    found: list[tuple[Bracket | None, Bracket | None]] = []
     # Most alerts fire soon: look far ahead only when one does not.
     for tried in (outage, 4 * outage, longest):
-        long = (Phase(healthy, 0.0), Phase(tried, 1.0))
-        fired = [moments(setup, feed, PROMTOOL, long, condition)[0] for condition in conditions]
-        if all(found is not None for found in fired):
+        phases = Timeline(healthy, tried, enough).phases
+        found = [_moments(setup, feed, phases, alert) for alert in watched]
+        late = [fires is None or fires.latest > healthy + tried - 2 for fires, _ in found]
+        if not any(late):
             break
-    needed = [found.latest - healthy + 2 for found in fired if found is not None]
-    outage = _rounded(max((outage, *needed)), minutes(5), step)
-    wanted = [
-        condition
-        for condition, reset, found in zip(conditions, until_reset, fired, strict=True)
-        if reset and found is not None
-    ]
-    if not wanted:
-        return Timeline(healthy, outage, 2 * base)
-    longest_short = max(short for c in wanted for _, short, _ in c.pairs).milliseconds
-    enough = ceil((longest_short + setup.timing.slow.milliseconds * 2) / step) + 2 * base + 2
-    phases = Timeline(healthy, outage, enough).phases
-    ends = [moments(setup, feed, PROMTOOL, phases, condition)[1] for condition in wanted]
+    needed = [fires.latest - healthy + 2 for fires, _ in found if fires is not None]
+    needed_outage = _rounded(max((outage, *needed)), minutes(5), step)
+    if needed_outage != tried:
+        outage = needed_outage
+        phases = Timeline(healthy, outage, enough).phases
+        found = [_moments(setup, feed, phases, alert) for alert in watched]
+    ends = [end for (_, end), alert in zip(found, watched, strict=True) if alert.burns]
     last = max((end.latest for end in ends if end is not None), default=0)
-    recovery = max(last - healthy - outage + 2, 2 * base)
-    return Timeline(healthy, outage, _rounded(recovery, minutes(10), step))
+    recovery = _rounded(max(last - healthy - outage + 2, 2 * base), minutes(10), step)
+    result = Timeline(healthy, outage, recovery)
+    if any(alert.kind == "missing_data" for alert in shape.alerts):
+        gone = missing_data(setup, feed, result).latest - result.last + 1
+        return Timeline(healthy, outage, recovery, gone)
+    return result
+
+
+def _moments(
+    setup: Setup, feed: Feed, phases: tuple[Phase, ...], alert: Expected
+) -> tuple[Bracket | None, Bracket | None]:
+    assert alert.condition is not None
+    return moments(setup, feed, PROMTOOL, phases, alert.condition)
+
+
+def missing_data(setup: Setup, feed: Feed, found: Timeline) -> Bracket:
+    """Return when the alert on missing data fires after the last sample of *found*."""
+    gone = [first_missing(setup, feed, server, found.last) for server in PROMTOOL]
+    lasting = ceil(MISSING_FOR.milliseconds / setup.timing.fast.milliseconds)
+    return Bracket(min(gone) + lasting, max(gone) + lasting)
 
 
 def _rounded(steps: int, to: Duration, step: int) -> int:

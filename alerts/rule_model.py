@@ -1,8 +1,8 @@
 """
 Predict by arithmetic alone when the compiled rules fire and reset.
 
-Time is counted in evaluations of the fast group. What the server does to a counter (`rate`)
-and what the rules do to its records are repeated here formula by formula, without a server.
+Time is counted in evaluations of the fast group. The formulas of the
+rules are repeated here one by one; what the server makes of raw series is in `event_model`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from slo.alerts.event_model import Feed, Phase, RawEvents, Server
 from slo.alerts.exact_rules import Timing
 from slo.burnrate import AlertPolicy
 from slo.duration import Duration
@@ -20,59 +21,15 @@ __all__ = [
     "Bracket",
     "Condition",
     "Episode",
-    "Feed",
-    "Phase",
-    "Server",
+    "Play",
     "Setup",
     "episodes",
     "first_missing",
-    "ratios",
+    "play",
 ]
 
 # Beyond what adding some thousand floats in another order can change.
 _SLACK = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """Keep the share of bad events at *error_share* for so many evaluations."""
-
-    steps: int
-    error_share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """
-    Say how events reach the rules.
-
-    Args:
-        kind: `counter`; `difference`, where bad events are all events less the good ones;
-            `gauge`, one sample of 0 or 1 per evaluation; `average`, the mean of such samples;
-            `recorded`, where the first recorded series themselves are given.
-        events: Events per evaluation, as the queries of the indicator count them.
-    """
-
-    kind: str = "counter"
-    events: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """
-    Say how the rules are evaluated.
-
-    Args:
-        left_open: Ranges leave out a sample exactly at their start, as from Prometheus 3 on.
-        own_intervals: Slow groups run at their own interval; `promtool test rules` evaluates
-            every group at every step.
-        history: Good events came in for as long as any window is; otherwise the first sample
-            is the first there ever was.
-    """
-
-    left_open: bool = False
-    own_intervals: bool = True
-    history: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,60 +92,6 @@ class Episode:
     resets: Bracket | None
 
 
-class _Raw:
-    """Play the timeline and read windows of it the way `rate` and its kin do."""
-
-    def __init__(self, feed: Feed, server: Server, step: Duration, phases: tuple[Phase, ...]) -> None:
-        shares = [0.0]
-        for phase in phases:
-            shares += [phase.error_share] * phase.steps
-        self._feed, self._server, self._step = feed, server, step
-        self.length = len(shares)
-        self.shares = shares
-        self._bad = list(accumulate(shares))
-
-    def _first(self, index: int, window: Duration) -> tuple[int, float]:
-        """Return the first sample in the window before *index*, and how far in it lies."""
-        span = window.milliseconds / self._step.milliseconds
-        whole = int(span)
-        if self._server.left_open and whole == span:
-            whole -= 1
-        first, gap = index - whole, span - whole
-        if first < 0 and not self._server.history:
-            return 0, span - index
-        return first, gap
-
-    def window(self, index: int, window: Duration) -> tuple[float, float] | None:
-        """Return bad and all events of *window*, as the queries of the indicator give them."""
-        first, gap = self._first(index, window)
-        count = index - first
-        bad = self._bad[index] - (self._bad[first] if first >= 0 else 0.0)
-        if self._feed.kind in ("gauge", "average"):
-            every = float(count + 1)
-            bad += self.shares[first] if first >= 0 else 0.0
-            return (bad, every) if self._feed.kind == "gauge" else (bad / every, 1.0)
-        if count < 1:
-            return None
-        steps = window.milliseconds / self._step.milliseconds
-        start_bad = self._bad[first] if first >= 0 else 0.0
-        start_all = float("inf") if self._server.history else float(first)
-        every = _extrapolated(float(count), start_all, count, gap)
-        if self._feed.kind == "difference":
-            error = every - _extrapolated(count - bad, start_all - start_bad, count, gap)
-        else:
-            error = _extrapolated(bad, start_bad, count, gap)
-        return error / steps, every / steps
-
-
-def _extrapolated(increase: float, start: float, count: int, gap: float) -> float:
-    """Return the increase that Prometheus reports for samples that begin *gap* steps late."""
-    if increase <= 0:
-        return 0.0
-    # A counter is never extrapolated below zero.
-    gap = min(gap, count * start / increase)
-    return increase * (count + (gap if gap < 1.1 else 0.5)) / count
-
-
 def _prefix(values: Sequence[float]) -> list[float]:
     """Return sums such that `[k]` holds the first k values."""
     return list(accumulate(values, initial=0.0))
@@ -232,47 +135,96 @@ def _shifted(sums: list[float], by: int, before: float) -> list[float]:
     return early + sums[: max(length - by, 0)]
 
 
-def _exact_ratios(
-    setup: Setup, raw: _Raw, server: Server, feed: Feed, windows: Sequence[Duration]
-) -> tuple[dict[Duration, list[float]], dict[Duration, list[float]]]:
-    """Return the error ratio and the number of bad events for every window and evaluation."""
-    timing, length = setup.timing, raw.length
-    if feed.kind == "recorded":
-        rates: list[tuple[float, float] | None] = [(share, 1.0) for share in raw.shares]
-    else:
-        rates = [raw.window(index, timing.base) for index in range(length)]
-    bad = [rate[0] if rate else 0.0 for rate in rates]
-    every = [rate[1] if rate else 0.0 for rate in rates]
-    fast_ms, slow_ms = timing.fast.milliseconds, timing.slow.milliseconds
-    base_ms = timing.base.milliseconds
-    fast = _Records(bad, every, fast_ms, server)
-    stride = max(1, slow_ms // fast_ms) if server.own_intervals else 1
-    present = [1.0 if rate else 0.0 for rate in rates]
-    thinned = _thinned(fast, present, timing, stride, server)
-    ratios: dict[Duration, list[float]] = {}
-    counts: dict[Duration, list[float]] = {}
-    for window in windows:
-        if window == timing.base:
-            sums = (bad, every)
-            ratios[window], counts[window] = _quotients(*sums), list(bad)
-            continue
-        if window == setup.policy.time_window:
-            summed = thinned.sums(0, window.milliseconds)
-            ratios[window] = _spread(_quotients(*summed), stride, length)
-            continue
-        before = window.milliseconds - base_ms
-        near = _weighted(fast, fast_ms, base_ms, base_ms // 2, before)
-        counts[window] = near[0]
-        if timing.is_fast(window):
-            ratios[window] = _quotients(*near)
+class Play:
+    """
+    Play one timeline through the rules of one SLO.
+
+    Every list holds one value per evaluation: index 0 is the first evaluation, and the first
+    phase covers the evaluations after it.
+    """
+
+    def __init__(
+        self, setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...]
+    ) -> None:
+        self._setup, self._feed, self._server = setup, feed, server
+        timing = setup.timing
+        self._raw = RawEvents(feed, server, timing.fast, phases)
+        self.length = self._raw.length
+        self._ratios: dict[Duration, list[float]] = {}
+        self._sums: dict[Duration, tuple[list[float], list[float]]] = {}
+        slow_steps = max(1, timing.slow.milliseconds // timing.fast.milliseconds)
+        # How many evaluations of the fast group pass until the slow one is evaluated again.
+        self.stride = slow_steps if server.own_intervals and setup.exact else 1
+        if not setup.exact:
+            return
+        rates: list[tuple[float, float] | None]
+        if feed.kind == "recorded":
+            rates = [(share, 1.0) for share in self._raw.shares]
         else:
-            lag = base_ms // 2 + slow_ms // 2
-            older = thinned.sums(base_ms - lag, before)
-            weight = base_ms / slow_ms
-            long_bad = [weight * b + s for b, s in zip(bad[::stride], older[0], strict=True)]
-            long_all = [weight * t + s for t, s in zip(every[::stride], older[1], strict=True)]
-            ratios[window] = _spread(_quotients(long_bad, long_all), stride, length)
-    return ratios, counts
+            rates = [self._raw.window(index, timing.base) for index in range(self.length)]
+        self._records = _Records(
+            [rate[0] if rate else 0.0 for rate in rates],
+            [rate[1] if rate else 0.0 for rate in rates],
+            timing.fast.milliseconds,
+            server,
+        )
+        present = [1.0 if rate else 0.0 for rate in rates]
+        self._thinned = _thinned(self._records, present, timing, self.stride, server)
+
+    def ratio(self, window: Duration) -> list[float]:
+        """Return the recorded error ratio over *window*; 0 where there is none."""
+        found = self._ratios.get(window)
+        if found is None:
+            found = self._exact(window) if self._setup.exact else self._sloth(window)
+            self._ratios[window] = found
+        return found
+
+    def bad_events(self, window: Duration) -> list[float]:
+        """Return the recorded number of bad events in *window* (profile `exact`)."""
+        timing, feed = self._setup.timing, self._feed
+        scale = feed.events
+        if feed.kind == "gauge":
+            # A record of samples holds the events of a whole base window.
+            scale /= timing.base.milliseconds / timing.fast.milliseconds
+        return [scale * bad for bad in self._fast(window)[0]]
+
+    def _sloth(self, window: Duration) -> list[float]:
+        raw = self._raw
+        if self._feed.kind == "recorded":
+            return list(raw.shares)
+        read = [raw.window(index, window) for index in range(self.length)]
+        return [r[0] / r[1] if r else 0.0 for r in read]
+
+    def _exact(self, window: Duration) -> list[float]:
+        timing, records = self._setup.timing, self._records
+        if window == timing.base:
+            return _quotients(records.bad, records.every)
+        if window == self._setup.policy.time_window:
+            return self._held(_quotients(*self._thinned.sums(0, window.milliseconds)))
+        if timing.is_fast(window):
+            return _quotients(*self._fast(window))
+        base, slow = timing.base.milliseconds, timing.slow.milliseconds
+        older = self._thinned.sums(base // 2 - slow // 2, window.milliseconds - base)
+        near = (records.bad[:: self.stride], records.every[:: self.stride])
+        return self._held(_quotients(*_weighted(near, older, base / slow)))
+
+    def _fast(self, window: Duration) -> tuple[list[float], list[float]]:
+        """Return bad and all events of *window* from the unthinned records."""
+        found = self._sums.get(window)
+        if found is None:
+            timing, records = self._setup.timing, self._records
+            base = timing.base.milliseconds
+            older = records.sums(base - base // 2, window.milliseconds - base)
+            weight = base / timing.fast.milliseconds
+            found = _weighted((records.bad, records.every), older, weight)
+            self._sums[window] = found
+        return found
+
+    def _held(self, values: list[float]) -> list[float]:
+        """Repeat what the slow group records until its next evaluation."""
+        if self.stride == 1:
+            return values
+        return [value for value in values for _ in range(self.stride)][: self.length]
 
 
 def _thinned(
@@ -290,13 +242,13 @@ def _thinned(
 
 
 def _weighted(
-    records: _Records, step_ms: int, base_ms: int, lag_ms: int, before_ms: int
+    near: tuple[list[float], list[float]],
+    older: tuple[list[float], list[float]],
+    weight: float,
 ) -> tuple[list[float], list[float]]:
-    weight = base_ms / step_ms
-    older = records.sums(base_ms - lag_ms, before_ms)
     return (
-        [weight * b + s for b, s in zip(records.bad, older[0], strict=True)],
-        [weight * t + s for t, s in zip(records.every, older[1], strict=True)],
+        [weight * bad + sum_ for bad, sum_ in zip(near[0], older[0], strict=True)],
+        [weight * all_ + sum_ for all_, sum_ in zip(near[1], older[1], strict=True)],
     )
 
 
@@ -305,46 +257,10 @@ def _quotients(bad: Sequence[float], every: Sequence[float]) -> list[float]:
     return [b / t if t > 0 else 0.0 for b, t in zip(bad, every, strict=True)]
 
 
-def _spread(values: list[float], stride: int, length: int) -> list[float]:
-    """Repeat what a slow group records until its next evaluation."""
-    if stride == 1:
-        return values
-    return [value for value in values for _ in range(stride)][:length]
-
-
-def _sloth_ratios(
-    setup: Setup, raw: _Raw, server: Server, feed: Feed, windows: Sequence[Duration]
-) -> dict[Duration, list[float]]:
-    length = raw.length
-    found: dict[Duration, list[float]] = {}
-    for window in windows:
-        if feed.kind == "recorded":
-            found[window] = list(raw.shares)
-            continue
-        read = [raw.window(index, window) for index in range(length)]
-        found[window] = [r[0] / r[1] if r else 0.0 for r in read]
-    return found
-
-
 @lru_cache(maxsize=512)
-def ratios(
-    setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...]
-) -> tuple[dict[Duration, list[float]], dict[Duration, list[float]]]:
-    """
-    Return for every window the error ratio, and its number of bad events, at each evaluation.
-
-    Index 0 is the first evaluation; the first phase covers the *steps* evaluations after it.
-    """
-    windows = sorted({setup.timing.base, *setup.policy.windows, setup.policy.time_window})
-    step = setup.timing.fast
-    raw = _Raw(feed, server, step, phases)
-    if not setup.exact:
-        return _sloth_ratios(setup, raw, server, feed, windows[:-1]), {}
-    found, counts = _exact_ratios(setup, raw, server, feed, windows)
-    # A record of samples holds the events of a whole base window.
-    base_steps = setup.timing.base.milliseconds / step.milliseconds
-    scale = feed.events / (base_steps if feed.kind == "gauge" else 1.0)
-    return found, {window: [scale * c for c in values] for window, values in counts.items()}
+def play(setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...]) -> Play:
+    """Return the timeline *phases* as the rules of *setup* see it."""
+    return Play(setup, feed, server, phases)
 
 
 @lru_cache(maxsize=4096)
@@ -352,9 +268,9 @@ def episodes(
     setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...], condition: Condition
 ) -> tuple[Episode, ...]:
     """Return when an alert fires and resets over the timeline *phases*."""
-    found, counts = ratios(setup, feed, server, phases)
-    certain = _firing(setup, server, condition, found, counts, 1 + _SLACK)
-    possible = _firing(setup, server, condition, found, counts, 1 - _SLACK)
+    played = play(setup, feed, server, phases)
+    certain = _firing(setup, played, condition, 1 + _SLACK)
+    possible = _firing(setup, played, condition, 1 - _SLACK)
     surely = _runs(certain)
     result: list[Episode] = []
     for first, end in _runs(possible):
@@ -381,23 +297,16 @@ def first_missing(setup: Setup, feed: Feed, server: Server, last: int) -> int:
     return last + whole + (1 if feed.kind in ("gauge", "average") else 0)
 
 
-def _firing(
-    setup: Setup,
-    server: Server,
-    condition: Condition,
-    found: dict[Duration, list[float]],
-    counts: dict[Duration, list[float]],
-    slack: float,
-) -> list[bool]:
+def _firing(setup: Setup, played: Play, condition: Condition, slack: float) -> list[bool]:
     """Return at which evaluations the alert fires, with limits scaled by *slack*."""
-    length = len(next(iter(found.values())))
-    stride = max(1, setup.timing.slow.milliseconds // setup.timing.fast.milliseconds)
+    length, stride = played.length, played.stride
 
     def read(window: Duration) -> list[float]:
+        found = played.ratio(window)
         if condition.slow or not setup.exact or setup.timing.is_fast(window):
-            return found[window]
+            return found
         # The slow group comes second: the fast one sees what it recorded before.
-        return [0.0, *found[window][:-1]]
+        return [0.0, *found[:-1]]
 
     active = [False] * length
     for long, short, limit in condition.pairs:
@@ -409,9 +318,9 @@ def _firing(
             met = [a > scaled and b > scaled for a, b in both]
         if condition.min_bad_events:
             least = condition.min_bad_events * slack
-            met = [m and c >= least for m, c in zip(met, counts[long], strict=True)]
+            met = [m and c >= least for m, c in zip(met, played.bad_events(long), strict=True)]
         active = [a or m for a, m in zip(active, met, strict=True)]
-    held = condition.slow and setup.exact and server.own_intervals
+    held = condition.slow and stride > 1
     if held:
         active = [active[index - index % stride] for index in range(length)]
     if condition.for_steps:

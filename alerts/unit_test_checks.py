@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
 
 from slo import conventions as names
-from slo.alerts.alert_schedule import MISSING_FOR, PROMTOOL, Expected, Timeline, moments, timeline
-from slo.alerts.rule_model import Bracket, Feed, Setup, first_missing, ratios
+from slo.alerts.alert_schedule import (
+    PROMTOOL,
+    Expected,
+    Shape,
+    Timeline,
+    alert_name,
+    missing_data,
+    moments,
+)
+from slo.alerts.event_model import Feed
+from slo.alerts.rule_model import Bracket, Setup, play
 from slo.duration import Duration
 from slo.plan import SloPlan
 from slo.promql import quote
 
-__all__ = ["Case", "check_lines", "timeline_of"]
+__all__ = ["Case", "check_lines"]
 
 # Stand for what differs between SLOs that are otherwise tested alike; no YAML can hold them.
-_ID = "\x00id\x00"
+_ID_PLACE = -1
+_ID = f"\x00{_ID_PLACE}\x00"
 _NAME = "\x00{}\x00"
+_PLACE = re.compile("\x00(-?[0-9]+)\x00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +38,27 @@ class Case:
     Hold one SLO and how its events reach it in a test.
 
     Args:
+        shown: Positions of the alerts of *shape* that the rules hold.
         always: There is a total even when there are no series, so no data is never missing.
     """
 
     plan: SloPlan
-    setup: Setup
+    shape: Shape
     feed: Feed
-    alerts: tuple[Expected, ...]
+    shown: tuple[int, ...]
     always: bool = False
-
-
-def timeline_of(case: Case) -> Timeline:
-    """Return the timeline that *case* needs."""
-    watched = [a for a in case.alerts if a.condition is not None and a.can_fire]
-    found = timeline(
-        case.setup,
-        case.feed,
-        tuple(a.condition for a in watched if a.condition is not None),
-        tuple(a.kind == "burn_rate" for a in watched),
-    )
-    if not any(a.kind == "missing_data" for a in case.alerts):
-        return found
-    missing = _missing(case.setup, case.feed, found)
-    return Timeline(found.healthy, found.outage, found.recovery, missing.latest - found.last + 1)
-
-
-def _missing(setup: Setup, feed: Feed, found: Timeline) -> Bracket:
-    """Return when the alert on missing data fires."""
-    gone = [first_missing(setup, feed, server, found.last) for server in PROMTOOL]
-    lasting = ceil(MISSING_FOR.milliseconds / setup.timing.fast.milliseconds)
-    return Bracket(min(gone) + lasting, max(gone) + lasting)
 
 
 def check_lines(case: Case, timeline: Timeline) -> str:
     """Return the entries of `promql_expr_test` for one SLO, with comments that say why."""
-    plan = case.plan
-    anonymous = tuple(alert.anonymous for alert in case.alerts)
-    burn = None
-    if plan.error_budget and not plan.override_default_plugins:
-        burn = floor(1000 / float(plan.error_budget) + 0.5) / 1000
-    text = _template(case.setup, case.feed, anonymous, case.always, timeline, burn)
-    for number, alert in enumerate(case.alerts):
-        text = text.replace(_NAME.format(number), _quoted(alert.name))
-    return text.replace(_ID, _quoted(plan.id))
+    plan, shape = case.plan, case.shape
+    burns = not plan.override_default_plugins
+    texts, places = _template(shape, case.feed, case.shown, case.always, timeline, burns)
+    found = {number: _quoted(alert_name(plan, shape.alerts[number])) for number in case.shown}
+    found[_ID_PLACE] = _quoted(plan.id)
+    filled = texts.copy()
+    filled[1::2] = [found[place] for place in places]
+    return "".join(filled)
 
 
 def _quoted(value: str) -> str:
@@ -76,22 +66,25 @@ def _quoted(value: str) -> str:
     return quote(value).replace("'", "''")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _template(
-    setup: Setup,
+    shape: Shape,
     feed: Feed,
-    alerts: tuple[Expected, ...],
+    shown: tuple[int, ...],
     always: bool,
     timeline: Timeline,
-    burn: float | None,
-) -> str:
-    step = setup.timing.fast
-    lines: list[str] = []
+    burns: bool,
+) -> tuple[list[str], list[int]]:
+    """Return the text in pieces, and what stands in every second of them: an alert's name or the id."""
+    setup = shape.setup
     mine = f"{{{names.LABEL_ID}={_ID}}}"
-    lines.append(_comment("While all is good: no alert, not even a pending one."))
-    lines.append(_check(f"count(ALERTS{mine}) or vector(0)", timeline.healthy, 0, step))
-    lines += _ratio_checks(setup, feed, timeline, burn, mine)
-    for number, alert in enumerate(alerts):
+    lines = [
+        _comment("While all is good: no alert, not even a pending one."),
+        _check(f"count(ALERTS{mine}) or vector(0)", timeline.healthy, 0, setup.timing.fast),
+    ]
+    lines += _ratio_checks(setup, feed, timeline, shape.burn if burns else None, mine)
+    for number in shown:
+        alert = shape.alerts[number]
         matchers = [f"alertname={_NAME.format(number)}", 'alertstate="firing"']
         matchers.append(f"{names.LABEL_ID}={_ID}")
         matchers += [f"{label}={_quoted(value)}" for label, value in alert.matchers]
@@ -100,7 +93,8 @@ def _template(
             lines += _missing_checks(firing, setup, feed, always, timeline)
         else:
             lines += _alert_checks(firing, alert, setup, feed, timeline)
-    return "".join(lines)
+    pieces = _PLACE.split("".join(lines))
+    return pieces, [int(place) for place in pieces[1::2]]
 
 
 def _comment(text: str) -> str:
@@ -143,8 +137,11 @@ def _period_check(setup: Setup, feed: Feed, timeline: Timeline, mine: str) -> li
     """Check the error ratio of the period at the end of the outage."""
     window = setup.policy.time_window
     values = {
-        floor(100 * ratios(setup, feed, server, timeline.phases)[0][window][timeline.ended] * slack + 0.5)
-        for server in PROMTOOL
+        floor(100 * ratio * slack + 0.5)
+        for ratio in (
+            play(setup, feed, server, timeline.phases).ratio(window)[timeline.ended]
+            for server in PROMTOOL
+        )
         for slack in (1 - 1e-6, 1 + 1e-6)
     }
     if len(values) != 1:
@@ -177,6 +174,8 @@ def _alert_checks(
             _check(firing, timeline.ended, 0, step),
         ]
     said = [f"fires {_after(fires, timeline.healthy, step)} after the outage began"]
+    if resets is not None and resets.latest > timeline.last:
+        resets = None
     if resets is not None:
         said.append(f"resets {_after(resets, timeline.ended, step)} after it ended")
     lines = [_comment(f"{title}: {', '.join(said)}.")]
@@ -200,7 +199,7 @@ def _missing_checks(
     firing: str, setup: Setup, feed: Feed, always: bool, timeline: Timeline
 ) -> list[str]:
     step = setup.timing.fast
-    fires = _missing(setup, feed, timeline)
+    fires = missing_data(setup, feed, timeline)
     if always:
         return [
             _comment("Missing data: cannot fire, since the total is 0 where there are no series."),

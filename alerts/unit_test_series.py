@@ -11,10 +11,10 @@ from slo.alerts.sample_series import Sample
 __all__ = ["constant_lines", "sample_lines"]
 
 
-def sample_lines(sample: Sample, timeline: Timeline, events: int) -> str:
+def sample_lines(series: str, sample: Sample, timeline: Timeline, events: int) -> str:
     """Return a raw series; a counter grows by *events* per step while its events come in."""
     values = _values(sample.gauge, sample.good, sample.bad, timeline, events)
-    return _entry(str(sample), values)
+    return _entry(series, values)
 
 
 def constant_lines(series: str, value: float, timeline: Timeline) -> str:

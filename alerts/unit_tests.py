@@ -7,20 +7,26 @@ of the file in each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from slo import conventions as names
-from slo.alerts.alert_schedule import Expected, Timeline, covering, expected_alerts
-from slo.alerts.exact_rules import Timing
+from slo.alerts.alert_schedule import (
+    Shape,
+    Timeline,
+    alert_name,
+    covering,
+    shape_of,
+    timeline,
+)
+from slo.alerts.event_model import Feed
 from slo.alerts.model import RuleGroup
 from slo.alerts.plugins.catalog import BUILTIN_IDS
 from slo.alerts.prometheus_format import header, rule_file
-from slo.alerts.rule_model import Feed, Setup
-from slo.alerts.sample_series import IndicatorForm, World, indicator_form, total_per_event
+from slo.alerts.rules_yaml import scalar
+from slo.alerts.scenes import Scene, scenes_of
 from slo.alerts.stand_ins import StandIn, stand_in
-from slo.alerts.unit_test_checks import Case, check_lines, timeline_of
+from slo.alerts.unit_test_checks import Case, check_lines
 from slo.alerts.unit_test_series import constant_lines, sample_lines
 from slo.artifact import Artifact
 from slo.duration import Duration
@@ -35,32 +41,30 @@ _FOLDER = "rules-tests"
 _REPLACES_EVENTS = "sloth.dev/contrib/denominator_corrected_rules/v1"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Subject:
-    """Hold one SLO with what its test needs to know."""
+    """Hold one SLO with its rules; *readable* if its raw series may be looked for."""
 
     plan: SloPlan
     groups: list[RuleGroup]
-    setup: Setup
-    alerts: tuple[Expected, ...]
-    form: IndicatorForm | None
-
-
-@dataclass(slots=True)
-class _Scene:
-    """Hold the SLOs that one test proves together."""
-
-    world: World | None
-    subjects: list[_Subject] = field(default_factory=list)
+    shape: Shape
+    readable: bool
 
 
 @dataclass(slots=True)
 class _Suite:
-    """Hold the SLOs of one test file: same rule file, same evaluation interval."""
+    """
+    Hold the SLOs of one test file: same rule file, same evaluation interval.
 
-    stands_in: bool
+    Args:
+        copied: The test reads a copy of the rules, for promtool cannot read the originals.
+        unknown: SLOs whose raw series nobody can make up.
+    """
+
+    copied: bool
     step: Duration
-    subjects: list[_Subject] = field(default_factory=list)
+    scenes: list[tuple[Scene, Sequence[_Subject]]] = field(default_factory=list)
+    unknown: list[_Subject] = field(default_factory=list)
 
 
 def test_artifacts(
@@ -79,25 +83,35 @@ def test_artifacts(
         stem: File name of the rule file, without ending.
         plans: Every SLO of the file with its rules.
     """
-    suites: dict[tuple[bool, int], _Suite] = {}
-    skipped: list[str] = []
+    kinds: dict[tuple[bool, Duration], list[_Subject]] = {}
+    notes: list[str] = []
     for plan, groups in plans:
-        if not groups:
-            continue
         foreign = [call.id for call in plan.plugins if call.id not in BUILTIN_IDS]
         if foreign:
-            skipped.append(f"# {plan.id} is not tested: the plugin {foreign[0]} changes its rules.\n")
-            continue
-        subject = _subject(plan, groups, options)
-        stands_in = subject.form is None or _is_object(plan, options)
-        step = subject.setup.timing.fast
-        suite = suites.setdefault((stands_in, step.milliseconds), _Suite(stands_in, step))
-        suite.subjects.append(subject)
+            notes.append(f"# {plan.id} is not tested: the plugin {foreign[0]} changes its rules.\n")
+        elif groups:
+            subject = _subject(plan, groups, options)
+            key = (_is_object(plan, options), subject.shape.setup.timing.fast)
+            kinds.setdefault(key, []).append(subject)
+    suites: dict[tuple[bool, Duration], _Suite] = {}
+
+    def suite(copied: bool, step: Duration) -> _Suite:
+        return suites.setdefault((copied, step), _Suite(copied, step))
+
+    for (is_object, step), subjects in kinds.items():
+        readable = [subject for subject in subjects if subject.readable]
+        scenes, unknown = scenes_of([subject.plan.indicator for subject in readable])
+        left = [subject for subject in subjects if not subject.readable]
+        left += [readable[index] for index in unknown]
+        if scenes:
+            suite(is_object, step).scenes += [(scene, readable) for scene in scenes]
+        if left:
+            suite(True, step).unknown += left
     artifacts: list[Artifact] = []
-    for number, suite in enumerate(sorted(suites.values(), key=lambda s: (s.stands_in, s.step))):
+    for number, each in enumerate(sorted(suites.values(), key=lambda s: (s.copied, s.step))):
         name = stem if not number else f"{stem}.{number + 1}"
-        notes = "" if number else "".join(skipped)
-        artifacts += _suite_artifacts(name, stem, source, suite, notes, options)
+        made = _suite_artifacts(name, stem, source, each, options, notes if not number else [])
+        artifacts += made
     return artifacts
 
 
@@ -109,141 +123,118 @@ def _is_object(plan: SloPlan, options: EmitOptions) -> bool:
 
 
 def _subject(plan: SloPlan, groups: list[RuleGroup], options: EmitOptions) -> _Subject:
-    timing = Timing.of(plan, options.interval)
-    if options.exact:
-        # Plugins may have set other intervals.
-        found = {group.name: group.interval for group in groups}
-        fast = found.get(f"slo-fast-{plan.id}") or timing.fast
-        timing = Timing(timing.base, fast, found.get(f"slo-slow-{plan.id}") or timing.slow)
-    setup = Setup(options.exact, plan.policy, timing)
+    own = None
+    if options.exact and plan.plugins:
+        intervals = {group.name: group.interval for group in groups}
+        fast = intervals.get(f"slo-fast-{plan.id}")
+        slow = intervals.get(f"slo-slow-{plan.id}")
+        own = (fast, slow) if fast and slow else None
+    shape = shape_of(plan, options.exact, options.interval, own)
+    timing = shape.setup.timing
     corrected = any(call.id == _REPLACES_EVENTS for call in plan.plugins)
-    sparse = timing.base.milliseconds < 2 * timing.fast.milliseconds
-    usable = not sparse and (options.exact or not corrected)
-    form = indicator_form(plan.indicator) if usable else None
-    if form is not None and not World().add(form):
-        form = None
-    return _Subject(plan, groups, setup, _alerts(plan, setup, groups), form)
-
-
-def _alerts(plan: SloPlan, setup: Setup, groups: list[RuleGroup]) -> tuple[Expected, ...]:
-    alerts = expected_alerts(plan, setup)
-    if plan.override_default_plugins:
-        made = {getattr(rule, "alert", None) for group in groups for rule in group.rules}
-        alerts = tuple(alert for alert in alerts if alert.name in made)
-    return alerts
+    # One sample in a window has no rate.
+    readable = timing.base.milliseconds >= 2 * timing.fast.milliseconds
+    return _Subject(plan, groups, shape, readable and (options.exact or not corrected))
 
 
 def _suite_artifacts(
-    name: str, stem: str, source: str, suite: _Suite, notes: str, options: EmitOptions
+    name: str, stem: str, source: str, suite: _Suite, options: EmitOptions, notes: list[str]
 ) -> list[Artifact]:
     artifacts: list[Artifact] = []
     rules = f"../rules/{stem}.yaml"
-    replaced: dict[str, StandIn] = {}
-    groups = [group for subject in suite.subjects for group in subject.groups]
-    if suite.stands_in:
+    replaced = {s.plan.id: stand_in(s.plan, s.groups, s.shape.setup) for s in suite.unknown}
+    groups = [
+        group
+        for scene, subjects in suite.scenes
+        for member in scene.members
+        for group in subjects[member.index].groups
+    ]
+    groups += [group for stands_in in replaced.values() for group in stands_in.groups]
+    if suite.copied:
         rules = f"{name}.rules.yaml"
-        groups = []
-        for subject in suite.subjects:
-            own = subject.groups
-            if subject.form is None:
-                replaced[subject.plan.id] = stand_in(subject.plan, own, subject.setup)
-                own = replaced[subject.plan.id].groups
-            groups += own
         copied = rule_file(groups, source, options.version)
-        note = "# A copy for the test beside it; load rules/ into the server instead.\n"
-        artifacts.append(Artifact(f"{_FOLDER}/{rules}", "tests", note.join(_split(copied))))
-    order = "".join(f"  - {group.name}\n" for group in groups)
-    text = (
-        f"{header(source, options.version)}{notes}"
+        note = "# Only the test beside this file reads it: the rules themselves are in rules/.\n"
+        at = copied.index("groups:")
+        artifacts.append(Artifact(f"{_FOLDER}/{rules}", "tests", copied[:at] + note + copied[at:]))
+    order = "".join([f"  - {group.name}\n" for group in groups])
+    parts = [
+        header(source, options.version),
+        *notes,
         "# Proves when each alert fires and resets: promtool test rules FILE\n"
         f"rule_files: [{rules}]\n"
         f"evaluation_interval: {suite.step}\n"
         "# Without it promtool evaluates the groups in a random order.\n"
         f"group_eval_order:\n{order}"
-        "tests:\n"
-    )
-    text += "".join(_scene_text(scene, replaced) for scene in _scenes(suite.subjects))
-    artifacts.append(Artifact(f"{_FOLDER}/{name}.yaml", "tests", text))
+        "tests:\n",
+        *(_scene_text(scene, subjects) for scene, subjects in suite.scenes),
+    ]
+    if suite.unknown:
+        parts.append(_recorded_text(suite.unknown, replaced))
+    artifacts.append(Artifact(f"{_FOLDER}/{name}.yaml", "tests", "".join(parts)))
     return artifacts
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Split a rule file after its header."""
-    at = text.index("groups:")
-    return text[:at], text[at:]
-
-
-def _scenes(subjects: Iterable[_Subject]) -> list[_Scene]:
-    """Put every SLO into the first test whose raw series it does not disturb."""
-    scenes: list[_Scene] = []
-    recorded = _Scene(None)
-    for subject in subjects:
-        if subject.form is None:
-            recorded.subjects.append(subject)
-            continue
-        for scene in scenes:
-            if scene.world is not None and scene.world.add(subject.form):
-                scene.subjects.append(subject)
-                break
-        else:
-            world = World()
-            world.add(subject.form)
-            scenes.append(_Scene(world, [subject]))
-    return [*scenes, recorded] if recorded.subjects else scenes
-
-
-def _scene_text(scene: _Scene, replaced: dict[str, StandIn]) -> str:
-    cases = _cases(scene, replaced)
-    timeline = covering(timeline_of(case) for case in cases)
-    step = cases[0].setup.timing.fast
-    title = ", ".join(case.plan.id for case in cases)
-    text = (
-        f"  - name: {title}\n"
-        f"    # All good for {_time(timeline.healthy, step)}, all bad for "
-        f"{_time(timeline.outage, step)}, all good for {_time(timeline.recovery, step)}"
-        f"{', then no series at all' if timeline.gone else ''}.\n"
-        f"    interval: {step}\n"
-        "    input_series:\n"
-    )
-    if scene.world is None:
-        for case in cases:
-            text += "".join(
-                constant_lines(series, value, timeline)
-                for series, value in replaced[case.plan.id].series
-            )
-    else:
-        events = _events_per_step(scene)
-        text += "".join(sample_lines(s, timeline, events) for s in scene.world.samples)
-    text += "    promql_expr_test:\n"
-    return text + "".join(check_lines(case, timeline) for case in cases)
-
-
-def _time(steps: int, step: Duration) -> str:
-    return str(Duration(steps * step.milliseconds))
-
-
-def _events_per_step(scene: _Scene) -> int:
-    """Return whole events per evaluation: one a second, or so few that a guard has to wait."""
-    step = max(1, round(scene.subjects[0].setup.timing.fast.seconds))
-    guards = [s.plan.min_bad_events for s in scene.subjects if s.plan.min_bad_events]
-    return max(1, max(guards) // 6) if guards else step
-
-
-def _cases(scene: _Scene, replaced: dict[str, StandIn]) -> list[Case]:
-    events = _events_per_step(scene)
+def _scene_text(scene: Scene, subjects: Sequence[_Subject]) -> str:
+    members = [(member, subjects[member.index]) for member in scene.members]
+    guards = [subject.plan.min_bad_events for _, subject in members]
+    events = _events_per_step(max(guards), members[0][1].shape.setup.timing.fast)
     cases = []
-    for subject in scene.subjects:
-        guarded = bool(subject.plan.min_bad_events) and subject.setup.exact
-        form = subject.form
-        if form is None:
-            counted = replaced[subject.plan.id].events if guarded else 1.0
-            feed = Feed("recorded", counted)
-        else:
-            assert scene.world is not None
-            per_event = total_per_event(scene.world.samples, form) if guarded else 1.0
-            kind = "difference" if form.subtracts and form.kind == "counter" else form.kind
-            unit = events if kind in ("counter", "difference") else 1
-            feed = Feed(kind, float(unit * per_event) if guarded else 1.0)
-        always = form is not None and form.always
-        cases.append(Case(subject.plan, subject.setup, feed, subject.alerts, always))
-    return cases
+    for member, subject in members:
+        counted = 1.0
+        if subject.plan.min_bad_events and subject.shape.setup.exact:
+            unit = events if member.kind in ("counter", "difference") else 1
+            counted = float(unit * member.per_event)
+        cases.append(_case(subject, Feed(member.kind, counted), member.always))
+    return _test_text(
+        cases,
+        lambda found: [sample_lines(text, s, found, events) for text, s in scene.samples],
+    )
+
+
+def _recorded_text(subjects: list[_Subject], replaced: dict[str, StandIn]) -> str:
+    cases = []
+    for subject in subjects:
+        guarded = subject.plan.min_bad_events and subject.shape.setup.exact
+        counted = replaced[subject.plan.id].events if guarded else 1.0
+        cases.append(_case(subject, Feed("recorded", counted), False))
+    fed = [series for stands_in in replaced.values() for series in stands_in.series]
+    text = _test_text(
+        cases, lambda found: [constant_lines(series, value, found) for series, value in fed]
+    )
+    return f"  # Nobody can make up raw series for these queries: their results are given.\n{text}"
+
+
+def _case(subject: _Subject, feed: Feed, always: bool) -> Case:
+    plan, shape = subject.plan, subject.shape
+    shown = range(len(shape.alerts))
+    if not plan.override_default_plugins:
+        return Case(plan, shape, feed, tuple(shown), always)
+    made = {getattr(rule, "alert", None) for group in subject.groups for rule in group.rules}
+    kept = tuple(number for number in shown if alert_name(plan, shape.alerts[number]) in made)
+    return Case(plan, shape, feed, kept, always)
+
+
+def _test_text(cases: list[Case], series: Callable[[Timeline], list[str]]) -> str:
+    found = covering(timeline(case.shape, case.feed) for case in cases)
+    step = cases[0].shape.setup.timing.fast
+    healthy, outage, recovery = (
+        Duration(steps * step.milliseconds)
+        for steps in (found.healthy, found.outage, found.recovery)
+    )
+    return "".join(
+        [
+            f"  - name: {scalar(', '.join([case.plan.id for case in cases]))}\n"
+            f"    # All good for {healthy}, all bad for {outage}, all good for {recovery}"
+            f"{', then no series at all' if found.gone else ''}.\n"
+            f"    interval: {step}\n"
+            "    input_series:\n",
+            *series(found),
+            "    promql_expr_test:\n",
+            *(f"      # {case.plan.id}\n{check_lines(case, found)}" for case in cases),
+        ]
+    )
+
+
+def _events_per_step(guard: int, step: Duration) -> int:
+    """Return events per evaluation: one a second, or so few that the guard has to wait."""
+    return max(1, guard // 6) if guard else max(1, round(step.seconds))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -55,6 +56,15 @@ class _LazyGroup(click.Group):
             ctx.fail(f"No such command `{name}`.{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of a pipe has gone, as in `slo compile ... | head`: leave as if by
+            # SIGPIPE. What is still buffered must not complain when Python flushes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # The one-line helps stand here so that `slo --help` imports no command.
         with formatter.section("Commands"):
@@ -76,12 +86,7 @@ def main(args: list[str] | None = None) -> Any:
     """Run the command line and leave with its exit code."""
     # A run of the compiler ends before garbage matters; collecting costs a sixth of its time.
     gc.disable()
-    try:
-        return program.main(args=args, prog_name="slo")
-    except BrokenPipeError:
-        # The reader of a pipe has gone, as in `slo compile ... | head`.
-        sys.stderr.close()
-        return sys.exit(141)
+    return program.main(args=args, prog_name="slo")
 
 
 if __name__ == "__main__":

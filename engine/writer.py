@@ -186,7 +186,9 @@ def _replace(staged: list[Staged], folder: Path, removed: Iterable[str]) -> None
             (folder / path).unlink(missing_ok=True)
     except OSError as error:
         state = f"{done} of {len(staged)} files are new" if done else "nothing changed"
-        raise OutputError(f"{error.filename}: {error.strerror or error}; {state}") from error
+        # Of a rename, the second name is the target, which is the one that the user knows.
+        name = error.filename2 or error.filename
+        raise OutputError(f"{name}: {error.strerror or error}; {state}") from error
 
 
 def _ours(folder: Path, folders: Iterable[str]) -> Iterator[str]:

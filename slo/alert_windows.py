@@ -91,7 +91,10 @@ def _problem(pair: BurnWindow, period: Duration) -> str | None:
     if not pair.short_window.milliseconds:
         return "the short window is empty"
     if pair.short_window >= pair.long_window:
-        return f"the short window of {pair.short_window} must be shorter than the long one of {pair.long_window}"
+        return (
+            f"the short window of {pair.short_window} must be shorter than the long one "
+            f"of {pair.long_window}"
+        )
     if pair.long_window >= period:
         return f"the long window of {pair.long_window} must be shorter than the period of {period}"
     return None

@@ -251,6 +251,9 @@ def _located(template: str, reason: str) -> PromqlError:
             if token.kind == "string" and token.text[1:-1] == pattern.group(1):
                 message = f"`{pattern.group(1)}` is not a valid regular expression"
                 return PromqlError(message, token.offset + 1, max(len(token.text) - 2, 1))
+    ranged = re.match(r"expected type matrix in call to function '(\w+)'", reason)
+    if ranged:
+        reason = f"'{ranged.group(1)}' needs a range: `{ranged.group(1)}(...[{{{{.window}}}}])`"
     named = re.findall(r"'([\w:.]+)'|syntax: (\w+)", reason)
     words = {word for pair in named for word in pair if word}
     for token in _tokens(text):

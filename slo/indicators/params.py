@@ -8,7 +8,7 @@ from typing import Any
 
 from slo.promql import quote
 
-__all__ = ["Queries", "aggregation", "error_from_good", "matchers"]
+__all__ = ["Queries", "aggregation", "enclosed", "error_from_good", "matchers"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,13 @@ def error_from_good(good: str, total: str) -> str:
     an outage, not as an objective that is always met. The two sides can be scraped at
     slightly different moments, hence never below zero.
     """
-    return f"clamp_min(({total}) - (({good}) or 0 * ({total})), 0)"
+    every = enclosed(total)
+    return f"clamp_min({every} - ({enclosed(good)} or 0 * {every}), 0)"
+
+
+def enclosed(query: str) -> str:
+    """Return *query* in parentheses that a comment at its end does not swallow."""
+    return f"({query}\n)" if "#" in query else f"({query})"
 
 
 def matchers(selector: Any, *more: str) -> str:

@@ -124,7 +124,8 @@ def resolve_policy(context: ReadContext, time_window: Duration, span: Span) -> A
             "SLO204",
             span,
             f"no alert windows for a period of {time_window}",
-            f"use {_in_days(MIN_TIME_WINDOW)} to {_in_days(MAX_TIME_WINDOW)}, or give a catalog with --windows",
+            f"use {_in_days(MIN_TIME_WINDOW)} to {_in_days(MAX_TIME_WINDOW)}, "
+            "or give a catalog with --windows",
         )
     return policy
 

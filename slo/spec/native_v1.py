@@ -10,7 +10,7 @@ from slo import conventions
 from slo.diagnostics import Diagnostic
 from slo.duration import Duration
 from slo.indicators.catalog import TYPED
-from slo.indicators.params import error_from_good
+from slo.indicators.params import enclosed, error_from_good
 from slo.plan import (
     AlertMeta,
     EventsIndicator,
@@ -209,5 +209,5 @@ class _ServiceReader:
     def _ratio(self, ratio: Map) -> Indicator:
         key = "error" if "error" in ratio else "good"
         query = ratio[key]
-        error = query if key == "error" else f"1 - ({query})"
+        error = query if key == "error" else f"1 - {enclosed(query)}"
         return RatioIndicator(error, value_span(self._source, ratio, key))

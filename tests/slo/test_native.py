@@ -9,6 +9,7 @@ import pytest
 
 from slo.duration import days, minutes
 from slo.plan import EventsIndicator, Link, RatioIndicator
+from slo.promql import parse_template
 
 W = "{{.window}}"
 EVENTS = """\
@@ -277,6 +278,22 @@ class TestQueries:
         (found,) = read(text).diagnostics
 
         assert (code, 8, column) == (found.code, found.span.line, found.span.column)
+
+
+    @pytest.mark.parametrize(
+        "indicator",
+        [
+            "events:\n  good: 'sum(rate(ok[{{.window}}])) # served'\n"
+            "  total: |-\n    sum(rate(all[{{.window}}])) # all\n",
+            "ratio:\n  good: |-\n    sum(rate(ok[{{.window}}])) / sum(rate(all[{{.window}}])) # share\n",
+        ],
+    )
+    def test_a_comment_at_the_end_swallows_nothing(self, read: Any, indicator: str) -> None:
+        """Queries are put together on one line; a comment would end that line."""
+        found = read(service(indicator=indicator)).slo.indicator
+
+        query = found.error if isinstance(found, EventsIndicator) else found.error_ratio
+        assert parse_template(query) is not None
 
 
 class TestOwners:

@@ -6,5 +6,6 @@ SLI_PLUGIN_NAME = "example.com/queue_age"
 def sli_plugin(meta, labels, options):
     if "queue" not in options:
         raise ValueError("name the queue in the option `queue`")
-    limit = int(options["limit"])
-    return f'avg_over_time((queue_age_seconds{{queue="{options["queue"]}"}} > bool {limit})[{{{{.window}}}}:])'
+    queue, limit = options["queue"], int(options["limit"])
+    too_old = f'queue_age_seconds{{queue="{queue}"}} > bool {limit}'
+    return f"avg_over_time(({too_old})[{{{{.window}}}}:])"
