@@ -19,9 +19,9 @@ _MANAGED_BY = "app.kubernetes.io/managed-by"
 def default_meta(service: str) -> KubernetesMeta:
     """Return the metadata of a service that brings none; names are DNS labels in lower case."""
     # A dot separates labels that start and end with a letter or digit: keep only lone ones.
-    name = re.sub(
-        r"[^a-z0-9]+", lambda m: "." if m.group() == "." else "-", service.lower()
-    ).strip("-.")
+    name = re.sub(r"[^a-z0-9]+", lambda m: "." if m.group() == "." else "-", service.lower()).strip(
+        "-."
+    )
     return KubernetesMeta(name=f"{name}-slo")
 
 

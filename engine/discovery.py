@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 from slo.diagnostics import Diagnostic, Severity, Span
 from slo.source import MAX_BYTES, Source
 
-__all__ = ["Input", "discover", "read_input"]
+__all__ = ["STDIN_SHOWN", "Input", "discover", "read_input"]
 
 _SUFFIXES = (".yaml", ".yml")
 STDIN = "-"
+STDIN_SHOWN = "<stdin>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ def discover(
     for name in paths:
         path = Path(name)
         if name == STDIN:
-            inputs[path] = Input(path, "<stdin>", "stdin.yaml")
+            inputs[path] = Input(path, STDIN_SHOWN, "stdin.yaml")
         elif path.is_dir():
             found = [i for i in _below(path) if not _excluded(i, patterns)]
             inputs.update((i.path, i) for i in found)
@@ -70,13 +71,18 @@ def _excluded(found: Input, patterns: tuple[str, ...]) -> bool:
 def read_input(found: Input) -> Source | Diagnostic:
     """Return the text of *found*, or why it cannot be read."""
     try:
-        if found.shown == "<stdin>":
+        if found.shown == STDIN_SHOWN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with found.path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
     except OSError as error:
         return _problem(found.shown, error.strerror or str(error), "SLO001")
+    if len(data) > MAX_BYTES:
+        limit = MAX_BYTES // 1024 // 1024
+        hint = "split it: one file per service compiles faster and reads better"
+        problem = _problem(found.shown, f"the file is longer than {limit} MiB", "SLO003")
+        return replace(problem, hint=hint)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,7 +92,7 @@ def read_input(found: Input) -> Source | Diagnostic:
         return Diagnostic(
             "SLO001", Severity.ERROR, "not UTF-8 text", span, "save the file as UTF-8"
         )
-    return Source(found.shown, text.replace("\r\n", "\n"))
+    return Source(found.shown, text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _problem(name: str, reason: str, code: str) -> Diagnostic:

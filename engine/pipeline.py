@@ -20,7 +20,7 @@ from slo.checks.options import CheckOptions
 from slo.checks.suite import run_checks
 from slo.diagnostics import Diagnostic, Severity, Span, has_errors, sort_diagnostics
 from slo.duration import Duration
-from slo.engine.discovery import Input, discover, read_input
+from slo.engine.discovery import STDIN_SHOWN, Input, discover, read_input
 from slo.engine.options import CompileOptions
 from slo.errors import PluginError
 from slo.plan import Owner, ServicePlan, SpecSet
@@ -183,7 +183,7 @@ def compile_file(
         artifacts, diagnostics = emit_file(output, environment.emit, environment.plugins)
         result.diagnostics += diagnostics
         result.outputs = [(artifact.path, sink(artifact)) for artifact in artifacts]
-    if result.diagnostics:
+    if result.diagnostics or found.shown == STDIN_SHOWN:
         result.source = source
     return result
 
@@ -243,6 +243,13 @@ def finish(
         outputs = {}
     else:
         outputs.update((artifact.path, sink(artifact)) for artifact in shared)
+    # Mistakes across files stand in files that are fine by themselves.
+    named = {span.file for d in diagnostics for span in (d.span, *(s for _, s in d.related))}
+    for found in inputs:
+        if found.shown in named and found.shown not in sources:
+            source = read_input(found)
+            if isinstance(source, Source):
+                sources[found.shown] = source
     ordered = tuple(outputs[path] for path in sorted(outputs))
     return CompileResult(ordered, sort_diagnostics(diagnostics), specs, sources)
 

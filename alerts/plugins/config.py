@@ -18,6 +18,8 @@ def only(config: Mapping[str, Any], *known: str) -> None:
     Raises:
         PluginError: With the unknown keys and the known ones.
     """
+    if not isinstance(config, Mapping):
+        raise PluginError("settings must be a mapping")
     unknown = sorted(set(config) - set(known))
     if unknown:
         expected = ", ".join(f"`{key}`" for key in known) or "none"

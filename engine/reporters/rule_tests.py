@@ -58,9 +58,15 @@ def _title(verdict: SloVerdict, paint: _Paint) -> str:
         word = paint("SKIP", _YELLOW)
     elif verdict.failures:
         word = paint("FAIL", _RED)
-    objective = f"{decimal_text(plan.objective)} % over {plan.time_window}"
+    objective = f"{decimal_text(plan.objective)} % over {_period(plan.time_window)}"
     reason = "" if verdict.tested else ": a plugin of your own changes its rules"
     return f"{word}  {paint(f'{plan.service} {plan.name}', _BOLD)}  {objective}{reason}"
+
+
+def _period(length: Duration) -> str:
+    """Return days where they are whole; `4w` is no name for a period of 28 days."""
+    days, rest = divmod(length.milliseconds, 86_400_000)
+    return str(length) if rest else f"{days}d"
 
 
 def _what(time: AlertTime) -> str:

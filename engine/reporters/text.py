@@ -13,6 +13,8 @@ __all__ = ["lines", "summary"]
 
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _LONGEST_LINE = 160
+# The line holds a secret, and the log of a pipeline is read by many.
+_WITHOUT_EXCERPT = frozenset(("SLO504",))
 
 
 def lines(
@@ -39,12 +41,19 @@ def summary(diagnostics: Iterable[Diagnostic]) -> str:
     return ", ".join(counts) or "no problems"
 
 
+def _printable(text: str) -> str:
+    """Return *text* without what would steer the terminal: a spec is somebody else's text."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _paint(text: str, code: str, color: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if color else text
 
 
 def _place(span: Span) -> str:
-    return f"{_relative(span.file)}:{span.line}:{span.column}"
+    return f"{_printable(_relative(span.file))}:{span.line}:{span.column}"
 
 
 def _relative(name: str) -> str:
@@ -59,13 +68,14 @@ def _diagnostic(
 ) -> Iterator[str]:
     code = _COLORS[diagnostic.severity]
     kind = _paint(f"{diagnostic.severity.value}[{diagnostic.code}]", f"1;{code}", color)
-    yield f"{_paint(_place(diagnostic.span), '1', color)}: {kind}: {diagnostic.message}"
-    yield from _excerpt(diagnostic.span, sources, code, color)
+    yield f"{_paint(_place(diagnostic.span), '1', color)}: {kind}: {_printable(diagnostic.message)}"
+    if diagnostic.code not in _WITHOUT_EXCERPT:
+        yield from _excerpt(diagnostic.span, sources, code, color)
     for message, span in diagnostic.related:
-        yield f"  {_place(span)}: {message}"
+        yield f"  {_place(span)}: {_printable(message)}"
         yield from _excerpt(span, sources, "36", color)
     if diagnostic.hint:
-        yield f"  {_paint('hint:', '1;36', color)} {diagnostic.hint}"
+        yield f"  {_paint('hint:', '1;36', color)} {_printable(diagnostic.hint)}"
     yield ""
 
 
@@ -76,7 +86,7 @@ def _excerpt(span: Span, sources: Mapping[str, Source], code: str, color: bool) 
     rows = source.text.split("\n")
     if span.line > len(rows):
         return
-    row = rows[span.line - 1].replace("\t", " ")
+    row = _printable(rows[span.line - 1].replace("\t", " "))
     end = span.end_column if span.end_line == span.line else len(row) + 1
     start = span.column - 1
     # Keep the place visible in a line that is too long to print.

@@ -66,8 +66,8 @@ def read_owners(document: Document, context: ReadContext) -> SpecSet:
     owners = [
         Owner(
             name=owner["name"],
-            page=_receivers(document.source, owner["page"]),
-            ticket=_receivers(document.source, owner["ticket"]),
+            page=_receivers(document.source, owner.get("page")),
+            ticket=_receivers(document.source, owner.get("ticket")),
             span=value_span(document.source, owner, "name"),
         )
         for owner in document.root["owners"]
@@ -99,7 +99,7 @@ def _checked(document: Document, context: ReadContext, definition: str) -> list[
 
 def _receivers(source: Source, declared: Any) -> tuple[Receiver, ...]:
     found = []
-    for entry in declared:
+    for entry in declared or ():
         kind = next(iter(entry))
         found.append(Receiver(kind, entry[kind], key_span(source, entry, kind)))
     return tuple(found)

@@ -12,9 +12,10 @@ import pytest
 
 from slo.alert_windows import builtin_policies, policy_for
 from slo.alerts import exact_profile, sloth_profile
+from slo.alerts.exact_rules import DEFAULT_INTERVAL
 from slo.alerts.model import AlertingRule, RecordingRule, Rule, RuleGroup
 from slo.diagnostics import Diagnostic, Span
-from slo.duration import Duration, seconds
+from slo.duration import Duration
 from slo.plan import AlertMeta, EventsIndicator, Origin, PluginCall, SloPlan
 from slo.plugins import PluginRegistry, load_plugins
 
@@ -106,7 +107,7 @@ def sloth() -> Callable[..., Rules]:
 def exact() -> Callable[..., Rules]:
     """Return a function that makes the rules of a plan under profile `exact`."""
 
-    def function(plan: SloPlan, interval: Duration = seconds(30)) -> Rules:
+    def function(plan: SloPlan, interval: Duration = DEFAULT_INTERVAL) -> Rules:
         found, diagnostics = exact_profile.generate(plan, "1.2.3", PluginRegistry(), interval)
         return Rules(found.groups, diagnostics)
 

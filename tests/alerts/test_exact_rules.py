@@ -103,9 +103,7 @@ class TestStructure:
                 assert not (metrics(rule.expr) & made_here) - seen
                 seen.add(getattr(rule, "record", ""))
 
-    def test_the_event_rates_carry_no_labels_of_the_user(
-        self, exact: Any, make_plan: Make
-    ) -> None:
+    def test_the_event_rates_carry_no_labels_of_the_user(self, exact: Any, make_plan: Make) -> None:
         """A label that changes within the period would otherwise start its budget anew."""
         rules = exact(make_plan(labels={"team": "a"}))
 
@@ -172,7 +170,13 @@ class TestWindows:
 
     @pytest.mark.parametrize(
         ("interval", "near", "slow"),
-        [(15, "20", "1m"), (30, "10", "2m"), (60, "5", "2m"), (120, "2.5", "2m"), (150, "2", "2m30s")],
+        [
+            (15, "20", "1m"),
+            (30, "10", "2m"),
+            (60, "5", "2m"),
+            (120, "2.5", "2m"),
+            (150, "2", "2m30s"),
+        ],
     )
     def test_other_intervals_weigh_the_near_end_alike(
         self, exact: Any, make_plan: Make, interval: int, near: str, slow: str
@@ -190,7 +194,10 @@ class TestWindows:
 
         assert "slo:error_events:rate1m" in {rule.record for rule in rules.records}
         assert "rate5m" not in rules.expr("slo:sli_error:ratio_rate1m")
-        assert f"6 * slo:error_events:rate1m{SELECTOR} + (sum_over_time(slo:error_events:rate1m{SELECTOR}[9m] offset 30s)" in rules.expr("slo:sli_error:ratio_rate10m")  # fmt: skip
+        rate = f"slo:error_events:rate1m{SELECTOR}"
+        assert f"6 * {rate} + (sum_over_time({rate}[9m] offset 30s)" in rules.expr(
+            "slo:sli_error:ratio_rate10m"
+        )
         assert rules.groups[1].interval <= minutes(1)
 
     @pytest.mark.parametrize("interval", [10, 30, 60, 150])
@@ -240,9 +247,7 @@ class TestIndicators:
         assert ("clamp_min(" in expr) == (numerator == "good")
         assert {"a", "slo:total_events:rate5m"} == metrics(expr)
 
-    def test_any_other_ratio_counts_one_event_per_second(
-        self, exact: Any, make_plan: Make
-    ) -> None:
+    def test_any_other_ratio_counts_one_event_per_second(self, exact: Any, make_plan: Make) -> None:
         """Comparing drops NaN, which would stay in every sum for a whole period."""
         plan = ratio("avg_over_time(share[{{.window}}])", make_plan(min_bad_events=5))
 
@@ -252,9 +257,7 @@ class TestIndicators:
         assert "clamp_min( avg_over_time(share[5m]) , 0) >= 0" == rules.expr(
             "slo:error_events:rate5m"
         )
-        assert f"0 * slo:error_events:rate5m{SELECTOR} + 1" == rules.expr(
-            "slo:total_events:rate5m"
-        )
+        assert f"0 * slo:error_events:rate5m{SELECTOR} + 1" == rules.expr("slo:total_events:rate5m")
         assert not [r for r in rules.records if "increase" in r.record]
         assert all("increase" not in alert.expr for alert in rules.alerts)
 
@@ -282,7 +285,13 @@ class TestAlerts:
 
     @pytest.mark.parametrize(
         ("objective", "budget"),
-        [("99.9", "0.001"), ("99.99", "0.0001"), ("99.999", "0.00001"), ("95", "0.05"), ("90", "0.1")],
+        [
+            ("99.9", "0.001"),
+            ("99.99", "0.0001"),
+            ("99.999", "0.00001"),
+            ("95", "0.05"),
+            ("90", "0.1"),
+        ],
     )
     def test_budgets_are_exact_decimals(
         self, exact: Any, make_plan: Make, objective: str, budget: str
@@ -306,9 +315,7 @@ class TestAlerts:
     def test_without_a_guard_nothing_is_counted(self, exact: Any, make_plan: Make) -> None:
         assert not [r for r in exact(make_plan()).records if "increase" in r.record]
 
-    @pytest.mark.parametrize(
-        ("function", "weight"), [("rate", "30 * ("), ("increase", "0.1 * (")]
-    )
+    @pytest.mark.parametrize(("function", "weight"), [("rate", "30 * ("), ("increase", "0.1 * (")])
     def test_the_guard_counts_events_whatever_the_query_counts(
         self, exact: Any, make_plan: Make, function: str, weight: str
     ) -> None:
@@ -344,9 +351,7 @@ class TestAlerts:
         assert alert in [a.alert for a in exact(make_plan()).alerts]
         assert alert not in [a.alert for a in exact(make_plan(**{field: False})).alerts]
 
-    def test_rules_of_one_group_differ_in_name_or_labels(
-        self, exact: Any, make_plan: Make
-    ) -> None:
+    def test_rules_of_one_group_differ_in_name_or_labels(self, exact: Any, make_plan: Make) -> None:
         """Prometheus refuses duplicates; the names of the alerts are the same for all SLOs."""
         for group in exact(make_plan(min_bad_events=5)).groups:
             keys = [

@@ -15,24 +15,35 @@ from slo.alerts.rules_yaml import block, groups_yaml, scalar
 from slo.duration import Duration
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
-# Anything but lone surrogates, which are no text, and words and signs that YAML takes specially.
+# Words and signs that YAML takes for something other than text.
+SIGNS = list(" \n\t:#'\"\\{}[]&*!|>%@`,?=~\r\x85\u2028\ufeff\x00\x7f1a")
+WORDS = [
+    "yes",
+    "No",
+    "null",
+    "0x1",
+    "1e3",
+    ".5",
+    "1:30",
+    "-",
+    "--",
+    "---",
+    "...",
+    "<<",
+    "2026-01-01",
+]
 TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
-    st.lists(
-        st.sampled_from(
-            ["a", " ", "\n", "\t", ":", "#", "- ", "'", '"', "\\", "{", "}", "[", "]", "&", "*", "!",
-             "|", ">", "%", "@", "`", ",", "?", "=", "\r", "\x85", "\u2028", "\ufeff", "\x00", "\x7f",
-             "yes", "No", "null", "~", "1", "0x1", "1e3", ".5", "1:30", "---", "...", "<<", "2026-01-01"]
-        ),
-        max_size=8,
-    ).map("".join),
-)  # fmt: skip
+    st.lists(st.sampled_from(SIGNS + WORDS), max_size=8).map("".join),
+)
 # A rule's expression loses line feeds at its end, as in every rule file.
 LABELS = st.dictionaries(TEXT.filter(bool), TEXT, max_size=3)
 DURATIONS = st.integers(1, 10**8).map(Duration)
 RULES = st.one_of(
     st.builds(RecordingRule, TEXT, TEXT, LABELS),
-    st.builds(AlertingRule, TEXT, TEXT, LABELS, LABELS, st.none() | DURATIONS, st.none() | DURATIONS),
+    st.builds(
+        AlertingRule, TEXT, TEXT, LABELS, LABELS, st.none() | DURATIONS, st.none() | DURATIONS
+    ),
 )
 GROUPS = st.lists(
     st.builds(RuleGroup, TEXT, st.lists(RULES, min_size=1, max_size=3), st.none() | DURATIONS),
@@ -160,7 +171,9 @@ class TestLooks:
         assert models(groups) == yaml.load(groups_yaml(groups), yaml.CSafeLoader)
 
     def test_an_empty_for_is_left_out(self) -> None:
-        assert "for:" not in groups_yaml([RuleGroup("g", [AlertingRule("a", "1", for_=Duration(0))])])
+        assert "for:" not in groups_yaml(
+            [RuleGroup("g", [AlertingRule("a", "1", for_=Duration(0))])]
+        )
 
 
 def test_output_does_not_depend_on_the_hash_seed() -> None:

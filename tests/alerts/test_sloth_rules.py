@@ -15,6 +15,7 @@ from slo.plugins import load_plugins
 
 Make = Callable[..., SloPlan]
 SELECTOR = '{sloth_id="checkout-requests", sloth_service="checkout", sloth_slo="requests"}'
+LABELS = {"owner": "a", "tier": "1"}
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
@@ -145,9 +146,7 @@ class TestMetadataRules:
             "slo:period_error_budget_remaining:ratio"
         )
 
-    def test_the_info_series_names_version_mode_and_spec(
-        self, sloth: Any, make_plan: Make
-    ) -> None:
+    def test_the_info_series_names_version_mode_and_spec(self, sloth: Any, make_plan: Make) -> None:
         labels = sloth(make_plan(labels={"team": "a"})).record("sloth_slo_info").labels
 
         assert ("1.2.3", "cli-gen-prom", "slo/v1", "a") == tuple(
@@ -180,9 +179,7 @@ class TestAlerts:
             f"(\n{side('30m', '6')}    and\n{side('6h', '6')})\n"
         ) == page.expr
 
-    def test_labels_and_annotations_of_the_spec_are_kept(
-        self, sloth: Any, make_plan: Make
-    ) -> None:
+    def test_labels_and_annotations_of_the_spec_are_kept(self, sloth: Any, make_plan: Make) -> None:
         meta = AlertMeta("Errors", {"routing": "x"}, {"title": "T", "more": "M"})
 
         page, ticket = sloth(make_plan(page=meta)).alerts
@@ -196,7 +193,8 @@ class TestAlerts:
         ) == ticket.annotations["title"]
 
     @pytest.mark.parametrize(
-        ("off", "left"), [(("page",), ["ticket"]), (("ticket",), ["page"]), (("page", "ticket"), [])]
+        ("off", "left"),
+        [(("page",), ["ticket"]), (("ticket",), ["page"]), (("page", "ticket"), [])],
     )
     def test_a_severity_that_is_off_has_no_alert(
         self, sloth: Any, make_plan: Make, off: tuple[str, ...], left: list[str]
@@ -225,9 +223,7 @@ def traced(tmp_path: Path) -> Path:
 class TestPluginOrder:
     def names(self, rules: Any) -> list[str]:
         return [
-            r.record
-            for r in rules.records
-            if not r.record.startswith(("slo:", "sloth_slo_info"))
+            r.record for r in rules.records if not r.record.startswith(("slo:", "sloth_slo_info"))
         ]
 
     def test_default_rules_replace_what_ran_before_them(
@@ -301,13 +297,17 @@ class TestPluginOrder:
         assert "bad/one" in found.message
         assert "x" in found.message
 
-    def test_shipped_plugins_cannot_be_shadowed(self, tmp_path: Path, sloth: Any, make_plan: Make, call: Any) -> None:
+    def test_shipped_plugins_cannot_be_shadowed(
+        self, tmp_path: Path, sloth: Any, make_plan: Make, call: Any
+    ) -> None:
         path = tmp_path / "shadow.py"
         path.write_text(
             "SLO_PLUGIN_ID = 'sloth.dev/core/noop/v1'\ndef process_slo(r, s): raise KeyError\n"
         )
 
-        assert [] == sloth(make_plan(plugins=(call("sloth.dev/core/noop/v1"),)), (path,)).diagnostics
+        assert (
+            [] == sloth(make_plan(plugins=(call("sloth.dev/core/noop/v1"),)), (path,)).diagnostics
+        )
         assert load_plugins([path]).slo.keys() <= BUILTIN_IDS
 
 
@@ -383,12 +383,10 @@ class TestInfoLabels:
 
 
 class TestRemoveLabels:
-    LABELS = {"owner": "a", "tier": "1"}
-
     def test_custom_labels_stay_on_the_info_series_only(
         self, sloth: Any, make_plan: Make, call: Any
     ) -> None:
-        plan = make_plan(labels=self.LABELS, plugins=(call("remove_labels"),))
+        plan = make_plan(labels=LABELS, plugins=(call("remove_labels"),))
 
         rules = sloth(plan)
 
@@ -401,7 +399,7 @@ class TestRemoveLabels:
         self, sloth: Any, make_plan: Make, call: Any
     ) -> None:
         config = {"preserveLabels": ["tier"], "skipMetrics": ["slo:objective:ratio"]}
-        plan = make_plan(labels=self.LABELS, plugins=(call("remove_labels", **config),))
+        plan = make_plan(labels=LABELS, plugins=(call("remove_labels", **config),))
 
         rules = sloth(plan)
 
@@ -454,7 +452,9 @@ class TestErrorBudgetExhaustedAlert:
             "selector_labels": {"sloth_slo": "other"},
         }
 
-        alert = sloth(make_plan(plugins=(call("error_budget_exhausted_alert", **config),))).alerts[-1]
+        alert = sloth(make_plan(plugins=(call("error_budget_exhausted_alert", **config),))).alerts[
+            -1
+        ]
 
         assert ("Gone", minutes(60), {"severity": "low"}, {"summary": "S"}) == (
             alert.alert,
@@ -492,9 +492,9 @@ class TestDenominatorCorrectedRules:
         rules = sloth(make_plan(plugins=(call("denominator_corrected_rules"),)))
 
         for window in WINDOWS:
+            share = f"slo:numerator_correction:ratio{window}{SELECTOR}"
             assert (
-                f"( slo:numerator_correction:ratio{window}{SELECTOR} * on() sum(rate(bad[{window}])) )"
-                f" / (sum(rate(all[{window}])))"
+                f"( {share} * on() sum(rate(bad[{window}])) ) / (sum(rate(all[{window}])))"
             ) == rules.expr(f"slo:sli_error:ratio_rate{window}")
             assert f"(sum(rate(all[{window}])))/(sum(rate(all[30d])))" == rules.expr(
                 f"slo:numerator_correction:ratio{window}"
@@ -508,9 +508,7 @@ class TestDenominatorCorrectedRules:
 
         assert raw == ("rate(bad[30d])" in sloth(plan).expr("slo:sli_error:ratio_rate30d"))
 
-    def test_a_ratio_has_no_events_to_correct(
-        self, sloth: Any, make_plan: Make, call: Any
-    ) -> None:
+    def test_a_ratio_has_no_events_to_correct(self, sloth: Any, make_plan: Make, call: Any) -> None:
         plan = make_plan(plugins=(call("denominator_corrected_rules"),))
         indicator = RatioIndicator("avg_over_time(x[{{.window}}])", plan.span)
 

@@ -51,9 +51,7 @@ class TestExitCodes:
         assert 0 == slo(command, write_spec()).exit_code
 
     @pytest.mark.parametrize("command", ["validate", "compile"])
-    def test_1_when_problems_are_found(
-        self, slo: Slo, write_spec: WriteSpec, command: str
-    ) -> None:
+    def test_1_when_problems_are_found(self, slo: Slo, write_spec: WriteSpec, command: str) -> None:
         result = slo(command, write_spec(objective="101"))
 
         assert (1, "") == (result.exit_code, result.stdout)
@@ -200,9 +198,7 @@ class TestCompile:
         documents = list(yaml.safe_load_all(result.stdout))
         assert {"checkout", "other"} == {d["groups"][0]["name"].split("-")[2] for d in documents}
 
-    def test_a_folder_is_written_to(
-        self, slo: Slo, write_spec: WriteSpec, tmp_path: Path
-    ) -> None:
+    def test_a_folder_is_written_to(self, slo: Slo, write_spec: WriteSpec, tmp_path: Path) -> None:
         out = tmp_path / "out"
 
         first = slo("compile", write_spec(), "--only", "rules", "--out", out)
@@ -218,7 +214,10 @@ class TestCompile:
         self, slo: Slo, write_spec: WriteSpec, tmp_path: Path
     ) -> None:
         assert 0 == slo("compile", write_spec(), "--out", tmp_path / "all").exit_code
-        assert 0 == slo("compile", write_spec(), "--out", tmp_path / "one", "--only", "tests").exit_code
+        assert (
+            0
+            == slo("compile", write_spec(), "--out", tmp_path / "one", "--only", "tests").exit_code
+        )
 
         assert {"rules", "rules-tests"} == {p.name for p in (tmp_path / "all").iterdir()}
         assert {"rules-tests"} == {p.name for p in (tmp_path / "one").iterdir()}
@@ -261,9 +260,7 @@ class TestCompile:
 
         assert ["SLO201"] == [d["code"] for d in json.loads(result.stdout)["diagnostics"]]
 
-    def test_labels_and_plugins_of_the_command_line(
-        self, slo: Slo, write_spec: WriteSpec
-    ) -> None:
+    def test_labels_and_plugins_of_the_command_line(self, slo: Slo, write_spec: WriteSpec) -> None:
         result = slo("compile", write_spec(), "--label", "a=b=c", "-l", "d=e")
 
         rule = yaml.safe_load(result.stdout)["groups"][0]["rules"][-3]
@@ -298,7 +295,8 @@ class TestCheck:
         result = self.run(slo, write_spec(objective="99.5"), out)
 
         assert 1 == result.exit_code
-        assert {"--- a/rules/checkout.yaml", "+          expr: vector(0.995)".replace("          ", "        ")} <= set(result.stdout.splitlines())  # fmt: skip
+        lines = {" ".join(line.split()) for line in result.stdout.splitlines()}
+        assert {"--- a/rules/checkout.yaml", "+ expr: vector(0.995)"} <= lines
         assert before == (out / "rules" / "checkout.yaml").read_text()
 
     def test_a_missing_folder_is_a_difference_and_stays_missing(

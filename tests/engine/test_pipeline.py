@@ -209,9 +209,7 @@ class TestDiagnostics:
 
         assert (["SLO901"], ()) == (codes(result), result.artifacts)
 
-    def test_a_catalog_among_the_specs_is_not_used(
-        self, write_spec: WriteSpec
-    ) -> None:
+    def test_a_catalog_among_the_specs_is_not_used(self, write_spec: WriteSpec) -> None:
         result = compiled(write_spec(), write_spec("windows.yaml", CATALOG))
 
         assert (["SLO205"], False) == (codes(result), result.failed)

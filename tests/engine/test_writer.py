@@ -78,7 +78,13 @@ class TestStaleFiles:
 
     @pytest.mark.parametrize(
         "name",
-        ["rules/foreign.yaml", "rules/own.yml", "rules/deeper/own.yaml", "other/own.yaml", "own.yaml"],
+        [
+            "rules/foreign.yaml",
+            "rules/own.yml",
+            "rules/deeper/own.yaml",
+            "other/own.yaml",
+            "own.yaml",
+        ],
     )
     def test_foreign_ones_are_kept(self, out: Path, name: str) -> None:
         """Only YAML with our header, directly in a folder that this run makes, is ours."""

@@ -76,7 +76,9 @@ def test_mistakes_are_located(parse: Parse, old: str, new: str, code: str, line:
 
 
 def test_every_bad_pair_is_reported_at_once(parse: Parse) -> None:
-    text = CATALOG.replace("shortWindow: 5m", "shortWindow: 1h").replace("6h, longWindow: 2d", "3d, longWindow: 2d")
+    text = CATALOG.replace("shortWindow: 5m", "shortWindow: 1h").replace(
+        "6h, longWindow: 2d", "3d, longWindow: 2d"
+    )
 
     _, diagnostics = read_catalog(parse(text))
 
@@ -84,7 +86,7 @@ def test_every_bad_pair_is_reported_at_once(parse: Parse) -> None:
 
 
 def test_a_burn_rate_inside_the_budget_is_warned_of(parse: Parse) -> None:
-    """10 % of a week's budget in one day is a burn rate of 0.7: it alerts while the budget lasts."""
+    """10 % of a week's budget in one day are a rate of 0.7: it alerts while the budget lasts."""
     text = CATALOG.replace("errorBudgetPercent: 20", "errorBudgetPercent: 10")
 
     policy, (found,) = read_catalog(parse(text))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -120,7 +121,7 @@ class TestScaledPolicy:
     def test_windows_grow_with_the_period(self, name: str) -> None:
         windows = [getattr(scaled_policy(days(p)), name) for p in range(7, 91)]
 
-        for before, after in zip(windows, windows[1:], strict=False):
+        for before, after in pairwise(windows):
             assert before.long_window <= after.long_window
             assert before.short_window <= after.short_window
 
@@ -183,9 +184,7 @@ class TestDetection:
     ) -> None:
         policy = builtin_policies()[days(30)]
 
-        found = reset_time(
-            getattr(policy, pair), days(30), BUDGET, Decimal(error_percent) / 100
-        )
+        found = reset_time(getattr(policy, pair), days(30), BUDGET, Decimal(error_percent) / 100)
 
         assert Decimal(expected) == found
 

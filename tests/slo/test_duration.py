@@ -27,7 +27,8 @@ class TestParse:
         assert Duration(milliseconds) == Duration.parse(text)
 
     @pytest.mark.parametrize(
-        "text", ["", "5", "m", "5 m", "-5m", "1.5h", "30m1h", "5m5m", "1M", "5min", "5m\n", "\u0663m"]
+        "text",
+        ["", "5", "m", "5 m", "-5m", "1.5h", "30m1h", "5m5m", "1M", "5min", "5m\n", "\u0663m"],
     )
     def test_refuses_what_prometheus_refuses(self, text: str) -> None:
         with pytest.raises(ValueError, match="not a duration"):

@@ -327,7 +327,6 @@ def test_a_file_that_is_too_large_is_refused(compiled: Compile) -> None:
     assert [("SLO003", 1, 1)] == compiled(comment * (MAX_BYTES // 80 + 1) + SPEC)
 
 
-@pytest.mark.xfail(reason="the file is cut at the limit, then measured in characters")
 @pytest.mark.parametrize(
     "line", ["# " + "ä" * 77 + "\n", "# " + "x" * 76 + "\r\n"], ids=["wide", "windows"]
 )
@@ -337,7 +336,6 @@ def test_a_file_that_is_too_large_in_bytes_is_refused(line: str, compiled: Compi
     assert [("SLO003", 1, 1)] == compiled(line * number + SPEC)
 
 
-@pytest.mark.xfail(reason="settings of a built-in plugin are not checked to be a mapping")
 @pytest.mark.parametrize("config", ["7", "true", "2.5"])
 def test_settings_of_a_plugin_that_are_no_mapping(config: str, compiled: Compile) -> None:
     plugin = f"{{id: sloth.dev/contrib/rule_intervals/v1, config: {config}}}"

@@ -85,7 +85,9 @@ class TestService:
 
     def test_the_period_of_the_command_line_is_only_a_default(self, read: Any) -> None:
         assert days(90) == read(service(), default_time_window=days(90)).slo.time_window
-        assert days(7) == read(service("window: 7d\n"), default_time_window=days(90)).slo.time_window
+        assert (
+            days(7) == read(service("window: 7d\n"), default_time_window=days(90)).slo.time_window
+        )
 
     @pytest.mark.parametrize("window", ["6d", "91d", "1h"])
     def test_a_period_without_windows_is_located(self, read: Any, window: str) -> None:
@@ -168,7 +170,9 @@ class TestIndicators:
         assert (8, 9) == (slo.indicator.error_span.line, slo.indicator.total_span.line)
 
     def test_good_events_make_the_bad_ones(self, read: Any) -> None:
-        slo = read(service(indicator=EVENTS.replace("error: sum(rate(bad", "good: sum(rate(ok"))).slo
+        slo = read(
+            service(indicator=EVENTS.replace("error: sum(rate(bad", "good: sum(rate(ok"))
+        ).slo
 
         good, total = f"sum(rate(ok[{W}]))", f"sum(rate(all[{W}]))"
         assert good == slo.indicator.good
@@ -203,7 +207,7 @@ class TestIndicators:
                 f"sum(rate(g[{W}]))",
             ),
             (
-                "http_availability: {metric: r, selector: '{job=~\"a|b\", x!=\"1\"}'}",
+                'http_availability: {metric: r, selector: \'{job=~"a|b", x!="1"}\'}',
                 f'sum(rate(r{{job=~"a|b", x!="1",http_response_status_code=~"5.."}}[{W}]))',
                 f'sum(rate(r{{job=~"a|b", x!="1"}}[{W}]))',
             ),
@@ -240,7 +244,12 @@ class TestIndicators:
 
     @pytest.mark.parametrize(
         "indicator",
-        ["http_availability: {}", "grpc_availability: {}", "http_latency: {threshold: 1s}", "probe_success: {}"],
+        [
+            "http_availability: {}",
+            "grpc_availability: {}",
+            "http_latency: {threshold: 1s}",
+            "probe_success: {}",
+        ],
     )
     def test_grouping_keeps_the_labels_on_every_side(self, read: Any, indicator: str) -> None:
         found = read(service("group_by: [a, b]\n", indicator + "\n")).slo.indicator
@@ -279,13 +288,12 @@ class TestQueries:
 
         assert (code, 8, column) == (found.code, found.span.line, found.span.column)
 
-
     @pytest.mark.parametrize(
         "indicator",
         [
             "events:\n  good: 'sum(rate(ok[{{.window}}])) # served'\n"
             "  total: |-\n    sum(rate(all[{{.window}}])) # all\n",
-            "ratio:\n  good: |-\n    sum(rate(ok[{{.window}}])) / sum(rate(all[{{.window}}])) # share\n",
+            "ratio:\n  good: |-\n    sum(rate(a[{{.window}}])) / sum(rate(b[{{.window}}])) # x\n",
         ],
     )
     def test_a_comment_at_the_end_swallows_nothing(self, read: Any, indicator: str) -> None:
@@ -350,8 +358,9 @@ class TestChoosingTheReader:
 
     def test_documents_of_several_dialects_share_a_file(self, read: Any) -> None:
         sloth = (
-            "version: prometheus/v1\nservice: mail\nslos: [{name: sent, objective: 99, "
-            "sli: {raw: {error_ratio_query: 'avg_over_time(x[{{.window}}])'}}, alerting: {name: A}}]\n"
+            "version: prometheus/v1\nservice: mail\n"
+            "slos: [{name: sent, objective: 99, alerting: {name: A}, "
+            "sli: {raw: {error_ratio_query: 'avg_over_time(x[{{.window}}])'}}}]\n"
         )
 
         reading = read(service() + "---\n" + sloth)

@@ -66,7 +66,13 @@ class TestGoFloat:
 class TestDecimalText:
     @pytest.mark.parametrize(
         ("value", "text"),
-        [("99.90", "99.9"), ("1E+2", "100"), ("0.0010", "0.001"), ("0", "0"), ("1E-9", "0.000000001")],
+        [
+            ("99.90", "99.9"),
+            ("1E+2", "100"),
+            ("0.0010", "0.001"),
+            ("0", "0"),
+            ("1E-9", "0.000000001"),
+        ],
     )
     def test_is_plain_and_short(self, value: str, text: str) -> None:
         assert text == decimal_text(Decimal(value))

@@ -25,6 +25,31 @@ from slo.promql import (
 )
 
 W = "{{.window}}"
+# What queries are made of, to be put together in any order.
+PIECES = (
+    "sum",
+    "rate",
+    "x",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    W,
+    "a=",
+    "'b'",
+    '"',
+    ",",
+    "/",
+    "by",
+    " ",
+    "5",
+    "-",
+    "or",
+    "#",
+    "\n",
+)
 A, B = f"sum(rate(a[{W}]))", f"sum(rate(b[{W}]))"
 
 
@@ -44,7 +69,11 @@ class TestRender:
 
 
 class TestQuote:
-    @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\n\\"'), max_size=20))
+    @given(
+        st.text(
+            st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\n\\"'), max_size=20
+        )
+    )
     def test_a_quoted_value_is_read_back(self, value: str) -> None:
         tree = promql_parser.parse(f"x{{a={quote(value)}}}")
 
@@ -108,7 +137,7 @@ class TestRefused:
         assert "7919" not in str(caught.value)
 
     @settings(deadline=None, max_examples=300)
-    @given(st.lists(st.sampled_from(["sum", "rate", "x", "(", ")", "[", "]", "{", "}", W, "a=", "'b'", '"', ",", "/", "by", " ", "5", "-", "or", "#", "\n"]), max_size=25))  # fmt: skip
+    @given(st.lists(st.sampled_from(PIECES), max_size=25))
     def test_any_text_parses_or_is_refused_at_a_place_in_it(self, parts: list[str]) -> None:
         query = "".join(parts)
         try:
@@ -141,7 +170,9 @@ class TestAccepted:
 
 class TestSelectors:
     def test_are_found_left_to_right_with_their_matchers(self) -> None:
-        found = selectors(f'sum(rate(a{{x="1",y!="2"}}[{W}])) / sum(rate({{__name__="b",z=~"3"}}[{W}]))')
+        found = selectors(
+            f'sum(rate(a{{x="1",y!="2"}}[{W}])) / sum(rate({{__name__="b",z=~"3"}}[{W}]))'
+        )
 
         assert [
             Selector("a", (Matcher("x", "=", "1"), Matcher("y", "!=", "2"))),

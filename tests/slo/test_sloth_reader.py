@@ -166,9 +166,7 @@ class TestGoDecoding:
             ("bad[{{.window}}]", "bad[5m]", "SLO302"),
         ],
     )
-    def test_what_sloth_refuses_is_an_error(
-        self, read: Any, old: str, new: str, code: str
-    ) -> None:
+    def test_what_sloth_refuses_is_an_error(self, read: Any, old: str, new: str, code: str) -> None:
         assert code in read(SNAKE.replace(old, new)).errors
 
     def test_two_kinds_of_sli_are_refused(self, read: Any) -> None:
