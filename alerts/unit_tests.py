@@ -236,5 +236,9 @@ def _test_text(cases: list[Case], series: Callable[[Timeline], list[str]]) -> st
 
 
 def _events_per_step(guard: int, step: Duration) -> int:
-    """Return events per evaluation: one a second, or so few that the guard has to wait."""
-    return max(1, guard // 6) if guard else max(1, round(step.seconds))
+    """
+    Return events per evaluation: one a second, or as many as let a guard wait once.
+
+    More would never show the guard, fewer would hide the thresholds behind it.
+    """
+    return max(1, guard * 2 // 3) if guard else max(1, round(step.seconds))

@@ -106,10 +106,16 @@ PATTERNS = (
     Pattern("scrape gaps", _daily, _times(_daily, _constant(0.0005)), gaps=0.05),
     Pattern("counter resets", _daily, _times(_daily, _constant(0.0005)), lifetime=5 * 3600),
     Pattern(
-        "pod churn", _daily, _times(_daily, _constant(0.0005)), lifetime=6 * 3600, pods=4,
+        "pod churn",
+        _daily,
+        _times(_daily, _constant(0.0005)),
+        lifetime=6 * 3600,
+        pods=4,
         churn=True,
     ),
-    Pattern("errors born late", _flat, _times(_flat, _during(20, 6, 7200, 0.05, 0)), born=20.25 * _DAY),
+    Pattern(
+        "errors born late", _flat, _times(_flat, _during(20, 6, 7200, 0.05, 0)), born=20.25 * _DAY
+    ),
 )
 
 
@@ -243,9 +249,7 @@ def _joined(rule: dict[str, str]) -> dict[str, str]:
 
 
 def _server(folder: Path, data: Path):  # type: ignore[no-untyped-def]
-    return run_prometheus(
-        folder, prometheus_config(), arguments=_FLAGS
-    )
+    return run_prometheus(folder, prometheus_config(), arguments=_FLAGS)
 
 
 def _at_end(client: PrometheusClient, expression: str) -> float | None:
@@ -283,7 +287,9 @@ def _report(
     for number, (pattern, truth) in enumerate(zip(PATTERNS, truths, strict=True)):
         true = truth.error / truth.total
         job = f'{{job="p{number}"}}'
-        increase = f"sum(increase(errors_total{job}[30d])) / sum(increase(requests_total{job}[30d]))"
+        increase = (
+            f"sum(increase(errors_total{job}[30d])) / sum(increase(requests_total{job}[30d]))"
+        )
         shown = [
             _error(_at_end(client, expression), true)
             for expression in (_period(exact, number), _period(sloth, number), increase)

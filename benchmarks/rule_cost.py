@@ -1,10 +1,11 @@
 """
 Measure what the rules of one SLO cost a real Prometheus, by its own account.
 
-Raw counters are loaded with promtool, Prometheus evaluates each kind of rules for a few
-minutes, and the rule manager's `prometheus_rule_group_last_duration_seconds`, weighed by each
-group's interval, gives milliseconds of evaluation a minute. `python benchmarks/rule_cost.py`
-prints the table; `--series 3000` takes a few minutes and 2 GB of disk.
+Days of raw counters are loaded with promtool and go on live from a target that Prometheus
+scrapes. Each kind of rules runs for a few minutes; the duration of every group's evaluation, as
+the rule manager reports it, weighed by the group's interval, gives milliseconds of evaluation a
+minute. `python benchmarks/rule_cost.py` prints the table; `--series 3000` wants 3 GB of disk and
+a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import yaml
@@ -24,7 +27,12 @@ from slo.duration import Duration, seconds
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
 from slo.stack.processes import find_program
-from slo.stack.prometheus import PrometheusClient, prometheus_config, run_prometheus
+from slo.stack.prometheus import (
+    PrometheusClient,
+    ScrapeTarget,
+    prometheus_config,
+    run_prometheus,
+)
 
 _DAY = 86_400
 _SPEC = """\
@@ -93,17 +101,50 @@ def _pyrra() -> list[dict[str, Any]]:
     ]
 
 
-def _raw(series: int, end: int, days: float, scrape: int) -> Iterator[str]:
-    """Yield counters of a service with *series* of them, a sixth of which count errors."""
-    yield "# TYPE requests counter\n"
-    steps = int(days * _DAY / scrape)
-    for number in range(series):
-        code = "500" if number % 6 == 0 else "200"
-        labels = f'{{job="shop",code="{code}",pod="p{number}"}}'
-        rate = 0.001 if code == "500" else 1
-        for step in range(steps + 1):
-            at = end - (steps - step) * scrape
-            yield f"requests_total{labels} {step * scrape * rate:g} {at}\n"
+class _Service:
+    """Count like a service with *series* counters, a sixth of which count errors."""
+
+    def __init__(self, series: int, days: float, scrape: int) -> None:
+        self._series, self._span, self._scrape = series, int(days * _DAY), scrape
+        self._born = int(time.time()) - self._span
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = service.exposition().encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+    def _counters(self) -> Iterator[tuple[str, float]]:
+        for number in range(self._series):
+            code = "500" if number % 6 == 0 else "200"
+            yield f'code="{code}",pod="p{number}"', 0.001 if code == "500" else 1.0
+
+    def exposition(self) -> str:
+        age = time.time() - self._born
+        rows = [f"requests_total{{{labels}}} {rate * age:g}" for labels, rate in self._counters()]
+        return "# TYPE requests_total counter\n" + "\n".join(rows) + "\n"
+
+    def history(self) -> Iterator[str]:
+        """Yield what earlier scrapes would have read."""
+        yield "# TYPE requests counter\n"
+        now = int(time.time())
+        for labels, rate in self._counters():
+            full = f'{{job="shop",instance="{self.address}",{labels}}}'
+            for at in range(self._born, now, self._scrape):
+                yield f"requests_total{full} {rate * (at - self._born):g} {at}\n"
 
 
 def _records(end: int) -> Iterator[str]:
@@ -117,8 +158,9 @@ def _records(end: int) -> Iterator[str]:
         ("slo:sli_error:ratio_rate5m", 30),
     ):
         yield f"# TYPE {name} gauge\n"
+        window = ids.replace("}", ',sloth_window="5m"}') if "ratio" in name else ids
         for at in range(end - 30 * _DAY, end + 1, step):
-            yield f"{name}{ids} 1 {at}\n"
+            yield f"{name}{window} 1 {at}\n"
 
 
 def load(folder: Path, name: str, lines: Iterator[str]) -> None:
@@ -145,13 +187,16 @@ def load(folder: Path, name: str, lines: Iterator[str]) -> None:
 
 
 def measure(
-    folder: Path, groups: list[dict[str, Any]], minutes: float
+    folder: Path, target: ScrapeTarget, scrape: int, groups: list[dict[str, Any]], minutes: float
 ) -> tuple[float, int]:
     """Return milliseconds of evaluation a minute, and the number of recorded series."""
     rules = folder / "rules.yaml"
     rules.write_text(yaml.safe_dump({"groups": groups}))
     config = prometheus_config(
-        rule_files=[rules], targets=(), evaluation_interval=seconds(30)
+        rule_files=[rules],
+        targets=[target],
+        scrape_interval=seconds(scrape),
+        evaluation_interval=seconds(30),
     )
     intervals = {g["name"]: Duration.parse(g.get("interval", "30s")).seconds for g in groups}
     seen: dict[str, dict[str, float]] = {name: {} for name in intervals}
@@ -161,6 +206,9 @@ def measure(
             time.sleep(5)
             for group, evaluated, lasted in _durations(client):
                 seen[group][evaluated] = lasted
+        bad = [rule for rule in client.rules() if rule.health != "ok"]
+        if bad:
+            raise SystemExit(f"{bad[0].name}: {bad[0].health} {bad[0].error}")
         recorded = sum(
             len(client.query(rule["record"])) for group in groups for rule in group["rules"]
         )
@@ -193,13 +241,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "data").mkdir()
-            # Into the future, so that the newest five minutes have data while we measure.
-            end = int(time.time()) + 1800
-            load(folder, "raw", _raw(series, end, arguments.days, arguments.scrape))
-            load(folder, "records", _records(end - 1800))
+            service = _Service(series, arguments.days, arguments.scrape)
+            load(folder, "raw", service.history())
+            load(folder, "records", _records(int(time.time())))
+            target = ScrapeTarget("shop", service.address)
             for kind, groups in kinds().items():
-                cost, recorded = measure(folder, groups, arguments.minutes)
+                cost, recorded = measure(
+                    folder, target, arguments.scrape, groups, arguments.minutes
+                )
                 print(f"| {series} | {kind} | {cost:,.1f} | {recorded} |", flush=True)
+            service.close()
 
 
 if __name__ == "__main__":

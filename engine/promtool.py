@@ -115,7 +115,7 @@ def _test(path: Path, ends: float) -> Outcome:
 
 
 def _failures(text: str) -> tuple[Failure, ...]:
-    """
+    r"""
     Read the failed checks from what promtool prints.
 
     >>> text = '  FAILED:\\n    expr: "up", time: 1m,\\n        exp: {} 1E+00\\n        got: nil\\n'
