@@ -9,8 +9,8 @@ from functools import lru_cache
 from math import ceil, floor
 
 from slo import conventions as names
-from slo.alerts.exact_rules import Timing, is_weighted
 from slo.alerts.event_model import Feed, Phase, Server
+from slo.alerts.exact_rules import Timing, is_weighted
 from slo.alerts.rule_model import Bracket, Condition, Setup, episodes, first_missing
 from slo.burnrate import AlertPolicy, BurnWindow
 from slo.duration import Duration, hours, minutes
@@ -34,7 +34,9 @@ __all__ = [
 ]
 
 # Prometheus 2 and 3 differ in whether a range includes a sample exactly at its start.
-PROMTOOL = tuple(Server(left_open, own_intervals=False, history=False) for left_open in (False, True))
+PROMTOOL = tuple(
+    Server(left_open, own_intervals=False, history=False) for left_open in (False, True)
+)
 
 EXHAUSTED = "SLOErrorBudgetExhausted"
 MISSING = "SLOMissingData"
@@ -80,9 +82,7 @@ class Expected:
         if self.condition is None:
             return True
         at_most = self.condition.reaches
-        return any(
-            limit < 1 or (at_most and limit == 1) for _, _, limit in self.condition.pairs
-        )
+        return any(limit < 1 or (at_most and limit == 1) for _, _, limit in self.condition.pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,9 @@ class Server:
 class RawEvents:
     """Play the timeline and read windows of it the way `rate` and its kin do."""
 
-    def __init__(self, feed: Feed, server: Server, step: Duration, phases: tuple[Phase, ...]) -> None:
+    def __init__(
+        self, feed: Feed, server: Server, step: Duration, phases: tuple[Phase, ...]
+    ) -> None:
         shares = [0.0]
         for phase in phases:
             shares += [phase.error_share] * phase.steps

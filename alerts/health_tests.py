@@ -43,8 +43,8 @@ def health_test(options: EmitOptions) -> list[Artifact]:
         f"rule_files: [{rules}]\n"
         f"evaluation_interval: {_STEP}\n"
         "tests:\n"
-        f"  # Rules work for {_HEALTHY}, fail at every evaluation for {_FAILING}, then work again.\n"
-        f"  # The group of somebody else fails all the time, which is not our alert.\n"
+        f"  # Rules work for {_HEALTHY}, fail each time for {_FAILING}, then work again.\n"
+        "  # The group of somebody else fails all the time, which is not our alert.\n"
         f"  - interval: {_STEP}\n"
         "    input_series:\n"
     )
@@ -59,7 +59,7 @@ def health_test(options: EmitOptions) -> list[Artifact]:
 
 
 def _series(name: str, group: str, values: str) -> str:
-    return f"      - series: {name}{{rule_group=\"{group}\"}}\n        values: {values}\n"
+    return f'      - series: {name}{{rule_group="{group}"}}\n        values: {values}\n'
 
 
 def _checks(rule: AlertingRule) -> str:

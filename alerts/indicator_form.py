@@ -24,7 +24,7 @@ _GAUGES = ("count_over_time", "sum_over_time", "avg_over_time")
 _WINDOW_SECONDS = 7919.0
 
 
-class _NotLinear(Exception):  # noqa: N818 - control flow that never leaves this module
+class _NotLinear(Exception):
     """Stop reading a query that is not a linear form."""
 
 
@@ -97,9 +97,7 @@ class _Reader:
             raise _NotLinear
         return Form(terms, tuple(clamped))
 
-    def _terms(
-        self, node: Any, factor: float, clamped: list[tuple[Term, ...]]
-    ) -> tuple[Term, ...]:
+    def _terms(self, node: Any, factor: float, clamped: list[tuple[Term, ...]]) -> tuple[Term, ...]:
         node = _stripped(node)
         if isinstance(node, ast.UnaryExpr):
             return self._terms(node.expr, -factor, clamped)
@@ -167,7 +165,6 @@ class _Reader:
             return first + self._terms(node.rhs, factor * sign, clamped)
         raise _NotLinear
 
-
     def _or_zero(
         self, node: Any, factor: float, clamped: list[tuple[Term, ...]]
     ) -> tuple[Term, ...]:
@@ -176,8 +173,8 @@ class _Reader:
         matching = node.modifier.matching if node.modifier is not None else None
         if _is_zero_vector(node.rhs):
             # Without `on()` the zero would stand beside results that carry labels.
-            filled = str(matching).startswith("on") and not matching.labels
-            if any(self.groups) and not filled:
+            on_nothing = str(matching).startswith("on") and not getattr(matching, "labels", None)
+            if any(self.groups) and not on_nothing:
                 raise _NotLinear
             self.always = True
             return terms
@@ -208,9 +205,7 @@ def _number(node: Any) -> float | None:
 
 def _is_zero_vector(node: Any) -> bool:
     node = _stripped(node)
-    return (
-        isinstance(node, ast.Call) and node.func.name == "vector" and _number(node.args[0]) == 0
-    )
+    return isinstance(node, ast.Call) and node.func.name == "vector" and _number(node.args[0]) == 0
 
 
 @lru_cache(maxsize=1024)

@@ -26,7 +26,7 @@ _CATEGORIES = {
 _PRINTABLE = [chr(c) for c in (*range(97, 123), *range(48, 58), *range(33, 48), *range(58, 97))]
 
 
-class _Unsupported(Exception):  # noqa: N818 - control flow that never leaves this module
+class _Unsupported(Exception):
     """Stop at a construct whose texts depend on more than its own place."""
 
 
@@ -76,7 +76,10 @@ def _texts(op: Any, argument: Any) -> Iterable[str]:
     if op is codes.ATOMIC_GROUP:
         return _sequence(list(argument))
     if op is codes.AT and argument in (
-        codes.AT_BEGINNING, codes.AT_BEGINNING_STRING, codes.AT_END, codes.AT_END_STRING,
+        codes.AT_BEGINNING,
+        codes.AT_BEGINNING_STRING,
+        codes.AT_END,
+        codes.AT_END_STRING,
     ):
         return ("",)
     raise _Unsupported(str(op))

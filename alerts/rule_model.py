@@ -116,9 +116,7 @@ class _Records:
             self._between(self._sums[1], oldest, newest, self._before),
         )
 
-    def _between(
-        self, sums: list[float], oldest: int, newest: int, before: float
-    ) -> list[float]:
+    def _between(self, sums: list[float], oldest: int, newest: int, before: float) -> list[float]:
         upper = _shifted(sums, newest - 1, before)
         lower = _shifted(sums, oldest, before)
         if oldest < newest:
@@ -143,9 +141,7 @@ class Play:
     phase covers the evaluations after it.
     """
 
-    def __init__(
-        self, setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...]
-    ) -> None:
+    def __init__(self, setup: Setup, feed: Feed, server: Server, phases: tuple[Phase, ...]) -> None:
         self._setup, self._feed, self._server = setup, feed, server
         timing = setup.timing
         self._raw = RawEvents(feed, server, timing.fast, phases)

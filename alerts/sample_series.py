@@ -89,11 +89,9 @@ def _merged(samples: Iterable[Sample], more: Iterable[Sample]) -> dict[Sample, N
     merged: dict[tuple[str, Labels], Sample] = {}
     for sample in (*samples, *more):
         key = (sample.metric, sample.labels)
-        other = merged.get(key)
-        if other is not None:
-            good, bad = other.good or sample.good, other.bad or sample.bad
-            sample = Sample(sample.metric, sample.labels, sample.gauge, good, bad)
-        merged[key] = sample
+        other = merged.get(key, sample)
+        good, bad = other.good or sample.good, other.bad or sample.bad
+        merged[key] = Sample(sample.metric, sample.labels, sample.gauge, good, bad)
     return dict.fromkeys(merged.values())
 
 
@@ -211,9 +209,7 @@ def _sum(terms: tuple[Term, ...], world: tuple[Sample, ...], good: bool) -> floa
 
 
 def _selects(selector: Selector, sample: Sample) -> bool:
-    return selector.metric == sample.metric and selector.accepts(
-        sample.metric, dict(sample.labels)
-    )
+    return selector.metric == sample.metric and selector.accepts(sample.metric, dict(sample.labels))
 
 
 def _candidates(

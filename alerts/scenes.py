@@ -17,7 +17,7 @@ __all__ = ["Member", "Scene", "scenes_of"]
 # Label matchers with values that need no escaping anywhere.
 _MATCHER = re.compile(r'\b(\w+) *(=~|!=|!~|=) *"([^"\\]*)"')
 _SAFE = re.compile(r"[A-Za-z_][\w./:@-]*\Z")
-_TOKEN = "\ue000{}\ue000"
+_PLACEHOLDER = "\ue000{}\ue000"
 _BETWEEN = "\ue001"
 _NOWHERE = Span("")
 
@@ -68,7 +68,7 @@ def scenes_of(indicators: Sequence[Indicator]) -> tuple[list[Scene], list[int]]:
 
 def _filled(text: str, values: Sequence[str]) -> str:
     for number, value in enumerate(values):
-        text = text.replace(_TOKEN.format(number), value)
+        text = text.replace(_PLACEHOLDER.format(number), value)
     return text
 
 
@@ -87,7 +87,7 @@ def _generalized(templates: Sequence[_Templates]) -> tuple[tuple[_Templates, ...
         if label in compared or value in OTHER_VALUES or not _SAFE.match(value):
             text = f'{label}{operators[position]}"{value}"'
         else:
-            text = f'{label}="{_TOKEN.format(values.setdefault(value, len(values)))}"'
+            text = f'{label}="{_PLACEHOLDER.format(values.setdefault(value, len(values)))}"'
         pieces[4 * position + 1 : 4 * position + 4] = (text, "", "")
     if not values:
         return tuple(templates), []

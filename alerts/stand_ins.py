@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slo import conventions as names
-from slo.alerts.model import AlertingRule, RecordingRule, RuleGroup
+from slo.alerts.model import AlertingRule, RecordingRule, Rule, RuleGroup
 from slo.alerts.rule_model import Setup
 from slo.alerts.sample_series import escaped
 from slo.plan import SloPlan
@@ -43,7 +43,7 @@ def stand_in(plan: SloPlan, groups: list[RuleGroup], setup: Setup) -> StandIn:
     kept: list[RuleGroup] = []
     events = 1.0
     for group in groups:
-        rules = []
+        rules: list[Rule] = []
         for rule in group.rules:
             if isinstance(rule, AlertingRule):
                 rules.append(rule)
@@ -63,8 +63,10 @@ def _reads_raw(rule: RecordingRule, plan: SloPlan) -> bool:
     if rule.record.startswith(_CORRECTION):
         return True
     period = names.error_ratio(plan.time_window)
-    return rule.record == period and names.ERROR_RATIO_PREFIX not in rule.expr and (
-        names.ERROR_EVENTS not in rule.expr
+    return (
+        rule.record == period
+        and names.ERROR_RATIO_PREFIX not in rule.expr
+        and (names.ERROR_EVENTS not in rule.expr)
     )
 
 

@@ -75,7 +75,7 @@ def _template(
     timeline: Timeline,
     burns: bool,
 ) -> tuple[list[str], list[int]]:
-    """Return the text in pieces, and what stands in every second of them: an alert's name or the id."""
+    """Return the text in pieces, and whose name stands in every second of them."""
     setup = shape.setup
     mine = f"{{{names.LABEL_ID}={_ID}}}"
     lines = [
@@ -149,8 +149,12 @@ def _period_check(setup: Setup, feed: Feed, timeline: Timeline, mine: str) -> li
     value = values.pop() / 100
     return [
         _comment(f"Bad events are {value:.0%} of all events so far, and of the period."),
-        _check(f"round(max({names.error_ratio(window)}{mine}), 0.01)", timeline.ended, value,
-               setup.timing.fast),
+        _check(
+            f"round(max({names.error_ratio(window)}{mine}), 0.01)",
+            timeline.ended,
+            value,
+            setup.timing.fast,
+        ),
     ]
 
 

@@ -95,8 +95,10 @@ def _failed(failures: tuple[Failure, ...], paint: _Paint) -> Iterator[str]:
 def _messages(failure: Failure) -> list[str]:
     if failure.message:
         return failure.message.splitlines()
-    return [f"at {failure.time}: {failure.expression}",
-            f"  expected {failure.wanted}, got {failure.found}"]
+    return [
+        f"at {failure.time}: {failure.expression}",
+        f"  expected {failure.wanted}, got {failure.found}",
+    ]
 
 
 def _footnote() -> str:

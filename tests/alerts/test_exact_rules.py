@@ -351,6 +351,17 @@ class TestAlerts:
         assert alert in [a.alert for a in exact(make_plan()).alerts]
         assert alert not in [a.alert for a in exact(make_plan(**{field: False})).alerts]
 
+    def test_missing_data_is_said_after_a_deployment_could_have_ended(
+        self, exact: Any, make_plan: Make
+    ) -> None:
+        alert = exact(make_plan(labels={"team": "a"})).alerts[-1]
+
+        assert ("SLOMissingData", minutes(10)) == (alert.alert, alert.for_)
+        assert f"absent(slo:total_events:rate5m{SELECTOR})" == alert.expr
+        assert ("a", "ticket", "requests") == tuple(
+            alert.labels[key] for key in ("team", "sloth_severity", "sloth_slo")
+        )
+
     def test_rules_of_one_group_differ_in_name_or_labels(self, exact: Any, make_plan: Make) -> None:
         """Prometheus refuses duplicates; the names of the alerts are the same for all SLOs."""
         for group in exact(make_plan(min_bad_events=5)).groups:

@@ -59,18 +59,14 @@ class TestDetection:
     def test_partial_outage(self) -> None:
         """10 % errors against 99.9 %: theory 518 s for the quick page."""
         pair, budget = POLICY.page_quick, Decimal("0.001")
-        found = episodes(
-            setup(), COUNTER, STEADY, outage(60, 0.1), condition(pair, POLICY, budget)
-        )
+        found = episodes(setup(), COUNTER, STEADY, outage(60, 0.1), condition(pair, POLICY, budget))
 
         assert found[0].fires.latest - 4 == 17
 
     def test_never(self) -> None:
         pair, budget = POLICY.page_quick, Decimal("0.1")
 
-        assert not episodes(
-            setup(), COUNTER, STEADY, outage(2000), condition(pair, POLICY, budget)
-        )
+        assert not episodes(setup(), COUNTER, STEADY, outage(2000), condition(pair, POLICY, budget))
 
     def test_scaled_windows(self) -> None:
         policy = scaled_policy(days(90))
@@ -94,7 +90,10 @@ class TestReset:
         pair, budget = POLICY.page_slow, Decimal("0.01")
         theory = float(reset_time(pair, POLICY.time_window, budget, Decimal(1)))
         found = episodes(
-            setup(exact=exact), COUNTER, STEADY, outage(120, recovery=120),
+            setup(exact=exact),
+            COUNTER,
+            STEADY,
+            outage(120, recovery=120),
             condition(pair, POLICY, budget),
         )
 
@@ -163,7 +162,9 @@ class TestServer:
     st.booleans(),
     st.booleans(),
 )
-def test_ratios_stay_ratios(phases: list[tuple[int, float]], left_open: bool, history: bool) -> None:
+def test_ratios_stay_ratios(
+    phases: list[tuple[int, float]], left_open: bool, history: bool
+) -> None:
     """No window of either profile ever leaves the range of what happened."""
     given_phases = tuple(Phase(*phase) for phase in phases)
     highest = max(share for _, share in phases)

@@ -112,7 +112,9 @@ class TestEvents:
         }
 
     def test_values_that_need_quoting(self) -> None:
-        found = series(events(f"sum(rate(h{{a='x\"y',e=~'1'}}{W}))", f"sum(rate(h{{a='x\"y'}}{W}))"))
+        found = series(
+            events(f"sum(rate(h{{a='x\"y',e=~'1'}}{W}))", f"sum(rate(h{{a='x\"y'}}{W}))")
+        )
 
         assert found is not None
         assert set(found) == {'h{a="x\\"y",e="1"}', 'h{a="x\\"y",e="200"}'}
@@ -199,7 +201,9 @@ class TestScenes:
             assert len(found) == 2
 
     def test_total_that_is_always_there(self) -> None:
-        scenes, _ = scenes_of([events(f"sum(rate(e{W}))", f"sum(rate(e{W})) + sum(rate(g{W})) or vector(0)")])
+        scenes, _ = scenes_of(
+            [events(f"sum(rate(e{W}))", f"sum(rate(e{W})) + sum(rate(g{W})) or vector(0)")]
+        )
 
         assert scenes[0].members[0].always
 
@@ -235,8 +239,16 @@ def test_no_text_rather_than_a_wrong_one(pattern: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["=", "!=", "=~", "!~"]),
-                          st.sampled_from(["x", "y", "x|y", "5.."])), max_size=3))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from(["=", "!=", "=~", "!~"]),
+            st.sampled_from(["x", "y", "x|y", "5.."]),
+        ),
+        max_size=3,
+    )
+)
 def test_worlds_keep_their_promise(matchers: list[tuple[str, str, str]]) -> None:
     """Whatever the matchers, series that are found make bad events bad and good ones good."""
     inner = ",".join(f'{label}{op}"{value}"' for label, op, value in matchers)

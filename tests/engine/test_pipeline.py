@@ -110,6 +110,8 @@ class TestArtifacts:
 
         found = texts(compiled(*paths, format=rule_format))
 
+        health = yaml.safe_load(found["rules/slo-rules-health.yaml"])
+        assert (rule_format == "kubernetes") == (health.get("kind") == "PrometheusRule")
         assert kinds == {n: yaml.safe_load(found[f"rules/{n}.yaml"]).get("kind") for n in kinds}
 
     def test_a_file_of_both_kinds_becomes_two(

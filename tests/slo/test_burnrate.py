@@ -125,6 +125,23 @@ class TestScaledPolicy:
             assert before.long_window <= after.long_window
             assert before.short_window <= after.short_window
 
+    @pytest.mark.parametrize(
+        ("period", "windows"),
+        [
+            (7, "5m/15m 10m/1h30m 30m/6h 1h30m/15h"),
+            (14, "5m/30m 15m/3h 1h/12h 3h/1d6h"),
+            (21, "5m/45m 20m/4h 1h30m/18h 4h/2d"),
+            (45, "10m/1h30m 45m/9h 3h/1d12h 8h/4d"),
+            (90, "15m/3h 1h30m/18h 6h/3d 18h/9d"),
+        ],
+    )
+    def test_windows_are_lengths_that_people_read_at_a_glance(
+        self, period: int, windows: str
+    ) -> None:
+        found = pairs(scaled_policy(days(period)))
+
+        assert windows == " ".join(f"{p.short_window}/{p.long_window}" for p in found)
+
     def test_thirty_days_scale_to_the_workbook_itself(self) -> None:
         scaled, workbook = scaled_policy(days(30)), builtin_policies()[days(30)]
 

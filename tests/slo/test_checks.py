@@ -15,6 +15,7 @@ from slo.checks.options import CheckOptions
 from slo.checks.suite import run_checks
 from slo.diagnostics import Diagnostic, Severity, Span
 from slo.duration import days
+from slo.indicators.params import error_from_good
 from slo.plan import EventsIndicator, RatioIndicator, SloPlan
 
 W = "{{.window}}"
@@ -121,6 +122,19 @@ class TestTraffic:
     ) -> None:
         assert (["SLO206"] if fires else []) == codes(make(**fields))
 
+    @pytest.mark.parametrize(("traffic", "fires"), [(115, True), (116, False)])
+    def test_events_are_counted_over_the_whole_window(
+        self, make: Make, traffic: int, fires: bool
+    ) -> None:
+        """90 days page over three hours at 14.4 times 0.1 %: 115.7 events an hour make five."""
+        plan = make(
+            time_window=days(90),
+            policy=scaled_policy(days(90)),
+            events_per_hour=Decimal(traffic),
+        )
+
+        assert (["SLO206"] if fires else []) == codes(plan)
+
 
 class TestRetention:
     @pytest.mark.parametrize(
@@ -170,6 +184,8 @@ class TestQueries:
             ('x{c="5",job="c"}', 'x{job=~"a|b"}', 'job=~"a|b"'),
             ('x{c="5"}', 'x{c!="4"}', None),
             ('x{c="4"}', 'x{c!="4"}', 'c!="4"'),
+            ('x{c="a"}', 'x{job="a"}', 'job="a"'),
+            ('x{job!="a"}', 'x{job="a"}', 'job="a"'),
             ('x{c=~"5.."}', "x", None),
             ('y{c="5"}', 'x{job="a"}', None),
         ],
@@ -185,6 +201,25 @@ class TestQueries:
         if missing is not None:
             assert f"`{missing}`" in problems[0].message
             assert "t" == problems[0].related[0][1].file
+
+    @pytest.mark.parametrize(
+        ("good", "total", "code", "words"),
+        [
+            (f"sum(rate(x[{W}]))", f"sum(rate(x[{W}]))", "SLO303", "good and total"),
+            (f"sum by (a) (rate(y[{W}]))", f"sum(rate(x[{W}]))", "SLO210", "the good query"),
+            (f"sum(rate(x{{c='2'}}[{W}]))", f"sum(rate(x{{j='a'}}[{W}]))", "SLO209", "good"),
+        ],
+    )
+    def test_good_queries_are_compared_as_they_are_written(
+        self, make: Make, good: str, total: str, code: str, words: str
+    ) -> None:
+        """The bad events are then derived, and name every selector several times."""
+        indicator = EventsIndicator(error_from_good(good, total), total, HERE, HERE, good=good)
+
+        (problem,) = found(make(indicator=indicator, group_by=None))
+
+        assert code == problem.code
+        assert words in problem.message
 
     @pytest.mark.parametrize(
         ("query", "fires"),

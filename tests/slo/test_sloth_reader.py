@@ -221,6 +221,22 @@ class TestPluginChains:
         assert [(5, {}), (0, {"x": 1})] == [(c.priority, c.config) for c in slo.plugins]
 
 
+class TestMetricsQl:
+    TEXT = SNAKE.replace("sum(rate(bad[{{.window}}]))", "sum(rate(bad[{{.window}}])) default 0")
+    CHAIN = "chain: [{id: sloth.dev/contrib/validate_victoria_metrics/v1}]"
+
+    def test_passes_where_its_plugin_is_called(self, read: Any) -> None:
+        """VictoriaMetrics' dialect is not parsed, only passed on."""
+        service = self.TEXT.replace("slos:\n", f"slo_plugins: {{{self.CHAIN}}}\nslos:\n")
+        own = self.TEXT.replace("    sli:\n", f"    plugins: {{{self.CHAIN}}}\n    sli:\n")
+
+        for text in (service, own):
+            assert "sum(rate(bad[{{.window}}])) default 0" == read(text).slo.indicator.error
+
+    def test_is_an_error_elsewhere(self, read: Any) -> None:
+        assert ["SLO301"] == read(self.TEXT).errors
+
+
 class TestPrometheusServiceLevel:
     def test_everything_is_read(self, read: Any) -> None:
         reading = read(CAMEL)
