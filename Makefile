@@ -14,8 +14,10 @@ INSTALLED := $(VENV)/.installed
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+PACKAGES := slo alerts dashboards collector engine stack
+
 setup: $(INSTALLED) ## Make .venv with the command `slo` and everything for development
-	@:
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[str | bytes, list[Place]]] = {
     "old octal": (objective("0143"), [("SLO006", 5, 16), ("SLO201", 5, 16)]),
     "hundred as an exponent": (objective("1e2"), [("SLO208", 5, 16)]),
     "very long period": (slo(f"window: {'9' * 400}d"), [("SLO204", 7, 13)]),
-    "period of zero": (slo("window: 0d"), [("SLO204", 7, 13)]),
+    "period of zero": (slo("window: 0d"), [("SLO108", 7, 13)]),
     "large unit letter": (slo("window: 30D"), [("SLO108", 7, 13)]),
     "traffic that is no number": (slo("expected_events_per_hour: .nan"), [("SLO105", 7, 31)]),
     "days of OpenSLO beyond measure": (
