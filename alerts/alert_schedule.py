@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import ceil, floor
 
 from slo import conventions as names
+from slo.alerts.burn_rate_alerts import MISSING_DATA_FOR
 from slo.alerts.event_model import Feed, Phase, Server
 from slo.alerts.exact_rules import Timing, is_weighted
 from slo.alerts.rule_model import Bracket, Condition, Setup, episodes, first_missing
@@ -18,9 +19,6 @@ from slo.numbers import decimal_text
 from slo.plan import AlertMeta, SloPlan
 
 __all__ = [
-    "EXHAUSTED",
-    "MISSING",
-    "MISSING_FOR",
     "PROMTOOL",
     "Expected",
     "Shape",
@@ -37,10 +35,6 @@ __all__ = [
 PROMTOOL = tuple(
     Server(left_open, own_intervals=False, history=False) for left_open in (False, True)
 )
-
-EXHAUSTED = "SLOErrorBudgetExhausted"
-MISSING = "SLOMissingData"
-MISSING_FOR = minutes(10)
 
 _HEALTHY = hours(1)
 _MOST_HEALTHY_STEPS = 240
@@ -211,9 +205,15 @@ def _shape(
     if exhaustion:
         limit = ((time_window, time_window, float(budget)),)
         condition = Condition(limit, reaches=True, slow=True)
-        found.append(Expected(EXHAUSTED, "ticket", "budget_exhausted", "", "", matchers, condition))
+        found.append(
+            Expected(
+                names.EXHAUSTED_ALERT, "ticket", "budget_exhausted", "", "", matchers, condition
+            )
+        )
     if missing:
-        found.append(Expected(MISSING, "ticket", "missing_data", "", "", matchers, None))
+        found.append(
+            Expected(names.MISSING_DATA_ALERT, "ticket", "missing_data", "", "", matchers, None)
+        )
     return Shape(setup, tuple(found), burn)
 
 
@@ -362,7 +362,7 @@ def _moments(
 def missing_data(setup: Setup, feed: Feed, found: Timeline) -> Bracket:
     """Return when the alert on missing data fires after the last sample of *found*."""
     gone = [first_missing(setup, feed, server, found.last) for server in PROMTOOL]
-    lasting = ceil(MISSING_FOR.milliseconds / setup.timing.fast.milliseconds)
+    lasting = ceil(MISSING_DATA_FOR.milliseconds / setup.timing.fast.milliseconds)
     return Bracket(min(gone) + lasting, max(gone) + lasting)
 
 

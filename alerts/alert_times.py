@@ -7,13 +7,13 @@ from functools import lru_cache
 from math import ceil
 
 from slo.alerts.alert_schedule import (
-    MISSING_FOR,
     Expected,
     Shape,
     alert_name,
     moments,
     shape_of,
 )
+from slo.alerts.burn_rate_alerts import MISSING_DATA_FOR
 from slo.alerts.event_model import Feed, Phase, Server
 from slo.alerts.rule_model import first_missing
 from slo.duration import Duration, hours
@@ -76,7 +76,7 @@ def _time(shape: Shape, alert: Expected) -> AlertTime:
     guard = 0
     if alert.condition is None:
         gone = first_missing(setup, _FEED, _SERVER, 0)
-        fires = gone + ceil(MISSING_FOR.milliseconds / step)
+        fires = gone + ceil(MISSING_DATA_FOR.milliseconds / step)
     elif alert.can_fire:
         guard = alert.condition.min_bad_events
         # A slow group that has just been evaluated sees the outage last.

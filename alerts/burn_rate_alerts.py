@@ -13,10 +13,19 @@ from slo.duration import minutes
 from slo.numbers import decimal_text
 from slo.plan import AlertMeta, SloPlan
 
-__all__ = ["exhausted_alerts", "missing_data_alerts", "page_alerts", "ticket_alerts"]
+__all__ = [
+    "MISSING_DATA_FOR",
+    "exhausted_alerts",
+    "missing_data_alerts",
+    "page_alerts",
+    "ticket_alerts",
+]
 
 # Long enough for a deployment to replace every instance, short enough to matter.
-_MISSING_FOR = minutes(10)
+MISSING_DATA_FOR = minutes(10)
+# A service that dies takes its series along, and no data is not recovery: a burn-rate alert
+# outlives its data until the alert on missing data has taken over.
+_HOLD = minutes(15)
 
 
 def page_alerts(plan: SloPlan) -> list[Rule]:
@@ -57,17 +66,21 @@ def _burn_rate_expression(plan: SloPlan, pair: BurnWindow) -> str:
     budget = decimal_text(plan.error_budget)
     threshold = f"({decimal_text(pair.threshold(plan.time_window))} * {budget})"
     long, short = (
-        f"  {names.error_ratio(window)}{plan.selector} > {threshold}\n"
+        f"  {_held(names.error_ratio(window) + plan.selector)} > {threshold}\n"
         for window in (pair.long_window, pair.short_window)
     )
     condition = f"(\n{long}  and ignoring ({names.LABEL_WINDOW})\n{short}"
     if plan.min_bad_events and is_weighted(plan):
-        counted = f"{names.error_events_increase(pair.long_window)}{plan.selector}"
+        counted = _held(names.error_events_increase(pair.long_window) + plan.selector)
         condition += (
             f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} >= {plan.min_bad_events}\n"
         )
     # Without a budget there is no burn rate; the value is then the error ratio itself.
     return condition + (")" if plan.error_budget == Decimal(0) else f")\n/ {budget}")
+
+
+def _held(series: str) -> str:
+    return f"last_over_time({series}[{_HOLD}])"
 
 
 def exhausted_alerts(plan: SloPlan) -> list[Rule]:
@@ -77,7 +90,7 @@ def exhausted_alerts(plan: SloPlan) -> list[Rule]:
         return []
     return [
         AlertingRule(
-            alert="SLOErrorBudgetExhausted",
+            alert=names.EXHAUSTED_ALERT,
             expr=f"{names.ERROR_BUDGET_REMAINING}{plan.selector} <= 0",
             labels=_ticket_labels(plan, "budget_exhausted", meta),
             annotations=texts.budget_exhausted(plan),
@@ -97,12 +110,12 @@ def missing_data_alerts(plan: SloPlan, timing: Timing) -> list[Rule]:
     total = f"{names.total_events_rate(timing.base)}{plan.selector}"
     return [
         AlertingRule(
-            alert="SLOMissingData",
+            alert=names.MISSING_DATA_ALERT,
             expr=f"absent({total})",
             # `absent` knows only the labels of its matchers; the rest must be said.
             labels={**plan.labels, **_ticket_labels(plan, "missing_data", meta)},
             annotations=texts.missing_data(plan, timing.base),
-            for_=_MISSING_FOR,
+            for_=MISSING_DATA_FOR,
         )
     ]
 

@@ -33,7 +33,7 @@ def health_test(options: EmitOptions) -> list[Artifact]:
     artifacts = []
     rules = f"../rules/{HEALTH_FILE}.yaml"
     if options.format == "kubernetes":
-        rules = f"{HEALTH_FILE}.rules.yaml"
+        rules = f"copies/{HEALTH_FILE}.yaml"
         text = rule_file(health_groups(), "all specs", options.version)
         artifacts.append(Artifact(f"rules-tests/{rules}", "tests", text))
     phases = tuple(length.milliseconds // _STEP.milliseconds for length in (_HEALTHY, _FAILING))

@@ -151,9 +151,9 @@ def _suite_artifacts(
     ]
     groups += [group for stands_in in replaced.values() for group in stands_in.groups]
     if suite.copied:
-        rules = f"{name}.rules.yaml"
+        rules = f"copies/{name}.yaml"
         copied = rule_file(groups, source, options.version)
-        note = "# Only the test beside this file reads it: the rules themselves are in rules/.\n"
+        note = "# Only the test of the same name reads it: the rules themselves are in rules/.\n"
         at = copied.index("groups:")
         artifacts.append(Artifact(f"{_FOLDER}/{rules}", "tests", copied[:at] + note + copied[at:]))
     order = "".join([f"  - {group.name}\n" for group in groups])

@@ -15,7 +15,7 @@ __all__ = ["SloVerdict", "TestReport", "run_rule_tests"]
 
 _ID = re.compile(r'sloth_id="((?:[^"\\]|\\.)*)"')
 _CHECK = "exp_samples:"
-_COPIES = ".rules.yaml"
+_COPIES = "/copies/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def run_rule_tests(
 
 
 def _is_copy(artifact: Artifact) -> bool:
-    return artifact.path.endswith(_COPIES)
+    return _COPIES in artifact.path
 
 
 def _is_plain(artifact: Artifact) -> bool:

@@ -193,7 +193,8 @@ def _replace(staged: list[Staged], folder: Path, removed: Iterable[str]) -> None
 
 def _ours(folder: Path, folders: Iterable[str]) -> Iterator[str]:
     for name in folders:
-        for path in sorted((folder / name).glob("*.yaml")):
+        below = folder / name
+        for path in sorted((*below.glob("*.yaml"), *below.glob("copies/*.yaml"))):
             if _starts_with_header(path):
                 yield path.relative_to(folder).as_posix()
 

@@ -14,6 +14,7 @@ __all__ = [
     "ERROR_BUDGET",
     "ERROR_BUDGET_REMAINING",
     "ERROR_EVENTS",
+    "EXHAUSTED_ALERT",
     "IDENTITY_LABELS",
     "INFO",
     "LABEL_ALERT_KIND",
@@ -28,6 +29,7 @@ __all__ = [
     "LABEL_SPEC",
     "LABEL_VERSION",
     "LABEL_WINDOW",
+    "MISSING_DATA_ALERT",
     "OBJECTIVE",
     "OWNER_LABEL",
     "PERIOD_BURN_RATE",
@@ -70,6 +72,10 @@ CURRENT_BURN_RATE = "slo:current_burn_rate:ratio"
 PERIOD_BURN_RATE = "slo:period_burn_rate:ratio"
 ERROR_BUDGET_REMAINING = "slo:period_error_budget_remaining:ratio"
 INFO = "sloth_slo_info"
+
+# Ours: alerts that are named alike for all SLOs; their labels tell them apart.
+EXHAUSTED_ALERT = "SLOErrorBudgetExhausted"
+MISSING_DATA_ALERT = "SLOMissingData"
 
 # Ours: the two event rates that profile `exact` derives everything else from.
 ERROR_EVENTS = "slo:error_events"

@@ -223,6 +223,25 @@ def test_vanished_series_are_missing_data_and_idle_ones_are_not(tmp_path: Path) 
     )
 
 
+def test_page_outlives_the_data_of_a_service_that_dies(tmp_path: Path) -> None:
+    """Do not take vanished series for recovery: the page lasts until missing data alerts."""
+    scenario = Scenario(tmp_path, spec(EVENTS))
+    scenario.counter("requests_total", (60, 600), (6, 600), (60, None))
+    scenario.counter("errors_total", (60, 0), (6, 600), (60, None))
+    page = 'ALERTS{sloth_severity="page", long_window="1h", alertstate="firing"}'
+
+    scenario.expect(
+        ("1h5m", page),
+        # Five minutes after the last scrape there is no rate any more.
+        ("1h12m", "absent(slo:total_events:rate5m)"),
+        ("1h12m", page),
+        ("1h20m", page),
+        ("1h21m30s", 'ALERTS{alertname="SLOMissingData", alertstate="firing"}'),
+        ("1h22m", page),
+        ("1h26m", f"absent({page})"),
+    )
+
+
 def test_division_is_weighted_and_another_ratio_is_a_plain_mean(tmp_path: Path) -> None:
     weighted = """
       ratio:

@@ -277,10 +277,10 @@ class TestAlerts:
         ]
         for alert, factor in zip(alerts, ("14.4", "6", "3", "1"), strict=True):
             long, short = alert.labels["long_window"], alert.labels["short_window"]
+            ratio, above = "last_over_time(slo:sli_error:ratio_rate", f"> ({factor} * 0.001)"
             assert (
-                f"( slo:sli_error:ratio_rate{long}{SELECTOR} > ({factor} * 0.001) "
-                f"and ignoring (sloth_window) "
-                f"slo:sli_error:ratio_rate{short}{SELECTOR} > ({factor} * 0.001) ) / 0.001"
+                f"( {ratio}{long}{SELECTOR}[15m]) {above} and ignoring (sloth_window) "
+                f"{ratio}{short}{SELECTOR}[15m]) {above} ) / 0.001"
             ) == " ".join(alert.expr.split())
 
     @pytest.mark.parametrize(

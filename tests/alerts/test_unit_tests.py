@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from slo.alerts.alert_schedule import EXHAUSTED, MISSING, MISSING_FOR
+from slo import conventions
+from slo.alerts.burn_rate_alerts import MISSING_DATA_FOR
 from slo.alerts.model import AlertingRule
 from slo.artifact import Artifact
 from slo.duration import Duration, minutes, seconds
@@ -91,7 +92,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def prove(folder: Path, artifacts: list[Artifact]) -> None:
     """Let promtool check all rules and run all tests."""
     tests = [folder / a.path for a in artifacts if a.kind == "tests"]
-    copies = [path for path in tests if path.name.endswith(".rules.yaml")]
+    copies = [path for path in tests if path.parent.name == "copies"]
     plain = [
         folder / a.path
         for a in artifacts
@@ -238,8 +239,8 @@ class TestMutations:
             ("> (5.6 * 0.005)", "> (11.2 * 0.005)"),
             ("> (2.8 * 0.005)", "> (5.6 * 0.005)"),
             ("> (1.12 * 0.005)", "> (2.24 * 0.005)"),
-            ("slo:sli_error:ratio_rate10m{sloth_id=\"shop-http\"} > (5.6",
-             "slo:sli_error:ratio_rate5m{sloth_id=\"shop-http\"} > (5.6"),
+            ("slo:sli_error:ratio_rate10m{sloth_id=\"shop-http\"}[15m]) > (5.6",
+             "slo:sli_error:ratio_rate5m{sloth_id=\"shop-http\"}[15m]) > (5.6"),
             ("[25m] offset 2m30s", "[20m] offset 2m30s"),
             ("[5m] offset 2m30s", "[10m] offset 2m30s"),
             ("offset 2m30s", "offset 5m"),
@@ -338,5 +339,5 @@ class TestFiles:
         alerts = [r for r in exact(make_plan()).all if isinstance(r, AlertingRule)]
         names = {alert.alert: alert.for_ for alert in alerts}
 
-        assert EXHAUSTED in names
-        assert names[MISSING] == MISSING_FOR
+        assert conventions.EXHAUSTED_ALERT in names
+        assert names[conventions.MISSING_DATA_ALERT] == MISSING_DATA_FOR
