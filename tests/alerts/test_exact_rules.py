@@ -309,7 +309,7 @@ class TestAlerts:
 
         for alert in rules.alerts[:4]:
             series = f"slo:error_events:increase{alert.labels['long_window']}"
-            assert f"{series}{SELECTOR} >= 5" in alert.expr
+            assert f"last_over_time({series}{SELECTOR}[15m]) >= 5" in alert.expr
             assert series in {rule.record for rule in rules.records}
 
     def test_without_a_guard_nothing_is_counted(self, exact: Any, make_plan: Make) -> None:
