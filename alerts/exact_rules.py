@@ -18,7 +18,8 @@ from slo.alerts.model import RecordingRule, Rule
 from slo.duration import Duration, hours, minutes, seconds
 from slo.numbers import decimal_text, go_float
 from slo.plan import EventsIndicator, SloPlan
-from slo.promql import counts_per_window, render, split_division
+from slo.promql import counts_per_window, render
+from slo.promql_division import split_division
 
 __all__ = [
     "DEFAULT_INTERVAL",

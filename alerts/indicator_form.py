@@ -14,7 +14,8 @@ from typing import Any
 import promql_parser as ast
 
 from slo.plan import EventsIndicator, Indicator
-from slo.promql import PromqlError, Selector, parse_template, selector_of, split_division
+from slo.promql import PromqlError, Selector, parse_template, selector_of
+from slo.promql_division import split_division
 
 __all__ = ["Form", "IndicatorForm", "Term", "indicator_form"]
 

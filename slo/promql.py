@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import promql_parser as ast
 
 from slo.duration import Duration
+from slo.promql_lexer import PromqlError, located, tokens
 
 __all__ = [
     "MAX_LENGTH",
-    "Division",
     "Matcher",
     "PromqlError",
     "Selector",
@@ -29,8 +29,9 @@ __all__ = [
     "parse_template",
     "quote",
     "render",
+    "selector_of",
     "selectors",
-    "split_division",
+    "stripped",
     "walk",
 ]
 
@@ -44,37 +45,12 @@ _ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 # Any duration parses; this one is not written by people, so it can be found again.
 _PLACEHOLDER = "7919s"
 
-_KEYWORDS = ("and", "or", "unless", "on", "ignoring", "group_left", "group_right", "by", "without")
-_MODIFIERS = ("offset", "bool", "atan2", "start", "end")
+
 _WORD_OPERATORS = frozenset(("and", "or", "unless", "atan2"))
 _SET_OPERATOR = re.compile(r"\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
-_PAIRS = {")": "(", "]": "[", "}": "{"}
+
 _COUNT_FUNCTIONS = frozenset(("increase", "count_over_time", "sum_over_time", "delta"))
 _RATE_FUNCTIONS = frozenset(("rate", "irate", "deriv", "avg_over_time"))
-
-
-class PromqlError(ValueError):
-    """
-    Say why a query is refused.
-
-    Args:
-        offset: Index of the offending character in the template; `None` when unknown.
-        length: How many characters to underline.
-        code: Diagnostic code.
-    """
-
-    def __init__(
-        self, message: str, offset: int | None = None, length: int = 1, code: str = "SLO301"
-    ) -> None:
-        self.offset, self.length, self.code = offset, length, code
-        super().__init__(message)
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    offset: int
-    depth: int
 
 
 class Matcher(NamedTuple):
@@ -102,19 +78,6 @@ class Selector(NamedTuple):
         if self.metric and metric != self.metric:
             return False
         return all(m.accepts(labels.get(m.label, "")) for m in self.matchers)
-
-
-class Division(NamedTuple):
-    """
-    Hold the two sides of a ratio query.
-
-    Args:
-        complement: The query is one minus the quotient.
-    """
-
-    numerator: str
-    denominator: str
-    complement: bool
 
 
 def has_window(template: str) -> bool:
@@ -166,8 +129,10 @@ def parse_template(template: str) -> Any:
     try:
         tree = ast.parse(render(template, _PLACEHOLDER))
     except ValueError as error:
-        raise _located(template, str(error)) from None
-    root = _stripped(tree)
+        # As long as the template, so that offsets stay true.
+        plain = _WINDOW.sub(lambda m: "1m" + " " * (len(m.group()) - 2), template)
+        raise located(plain, str(error).replace(_PLACEHOLDER, "{{.window}}")) from None
+    root = stripped(tree)
     if isinstance(root, (ast.MatrixSelector, ast.SubqueryExpr)):
         raise PromqlError("the query returns a range of samples; wrap it in `rate()` or the like")
     if isinstance(root, ast.StringLiteral):
@@ -181,7 +146,7 @@ def _refuse_deep(template: str) -> None:
     if brackets <= MAX_DEPTH and signs <= MAX_OPERATORS:
         return
     operators = 0
-    for token in _tokens(template):
+    for token in tokens(template):
         if token.depth > MAX_DEPTH:
             message = f"the query is nested more than {MAX_DEPTH} levels deep"
             raise PromqlError(message, token.offset, code="SLO305")
@@ -191,102 +156,11 @@ def _refuse_deep(template: str) -> None:
             raise PromqlError(message, token.offset, len(token.text), "SLO305")
 
 
-@lru_cache(maxsize=1)
-def _token_pattern() -> re.Pattern[str]:
-    # Compiled on first use: most runs never take a query apart.
-    return re.compile(
-        r"""(?P<space>[ \t\r\n]+)
-        |(?P<comment>\#[^\n]*)
-        |(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
-        |(?P<open>[(\[{])
-        |(?P<close>[)\]}])
-        |(?P<number>(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9]+)(?:[a-zA-Z]\w*)?)
-        |(?P<word>[a-zA-Z_:][a-zA-Z0-9_:.]*)
-        |(?P<operator>=~|!~|!=|==|>=|<=|[-+*/%^=<>,@:])
-        |(?P<other>.)""",
-        re.VERBOSE | re.DOTALL,
-    )
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    depth = 0
-    for match in _token_pattern().finditer(text):
-        kind = match.lastgroup or "other"
-        if kind in ("space", "comment"):
-            continue
-        if kind == "close":
-            depth -= 1
-        yield _Token(kind, match.group(), match.start(), depth)
-        if kind == "open":
-            depth += 1
-
-
-def _located(template: str, reason: str) -> PromqlError:
-    """Find the place that the parser's message speaks of."""
-    # Same length as the template, so that offsets stay true.
-    text = _WINDOW.sub(lambda m: "1m" + " " * (len(m.group()) - 2), template)
-    reason = reason.replace(_PLACEHOLDER, "{{.window}}")
-    opened: list[_Token] = []
-    last: _Token | None = None
-    for token in _tokens(text):
-        if token.kind == "other":
-            if token.text in "\"'`":
-                return PromqlError("this string is not closed", token.offset)
-            return PromqlError(f"unexpected character `{token.text}`", token.offset)
-        if token.kind == "open":
-            opened.append(token)
-        elif token.kind == "close":
-            if not opened:
-                return PromqlError(f"unexpected `{token.text}`", token.offset)
-            if opened[-1].text != _PAIRS[token.text]:
-                unclosed = opened[-1]
-                return PromqlError(f"this `{unclosed.text}` is not closed", unclosed.offset)
-            opened.pop()
-        last = token
-    if opened:
-        return PromqlError(f"this `{opened[-1].text}` is not closed", opened[-1].offset)
-    pattern = re.match(r"illegal regex for (.*)", reason, re.DOTALL)
-    if pattern:
-        for token in _tokens(text):
-            if token.kind == "string" and token.text[1:-1] == pattern.group(1):
-                message = f"`{pattern.group(1)}` is not a valid regular expression"
-                return PromqlError(message, token.offset + 1, max(len(token.text) - 2, 1))
-    ranged = re.match(r"expected type matrix in call to function '(\w+)'", reason)
-    if ranged:
-        reason = f"'{ranged.group(1)}' needs a range: `{ranged.group(1)}(...[{{{{.window}}}}])`"
-    named = re.findall(r"'([\w:.]+)'|syntax: (\w+)", reason)
-    words = {word for pair in named for word in pair if word}
-    for token in _tokens(text):
-        if token.text in words:
-            return PromqlError(reason, token.offset, len(token.text))
-    suspect = _unexpected(text) or last
-    if suspect is not None and "invalid promql query" in reason:
-        return PromqlError(f"unexpected `{suspect.text}`", suspect.offset, len(suspect.text))
-    return PromqlError(reason)
-
-
-def _unexpected(text: str) -> _Token | None:
-    """Return the first token that cannot follow the one before it."""
-    before: _Token | None = None
-    keywords = frozenset(_KEYWORDS + _MODIFIERS)
-    for token in _tokens(text):
-        if before is not None:
-            operand_before = (
-                before.kind in ("word", "number", "string") and before.text.lower() not in keywords
-            )
-            operand = (
-                token.kind in ("word", "number", "string") and token.text.lower() not in keywords
-            )
-            aggregation = before.kind == "close" or token.kind == "open"
-            if operand_before and operand and not aggregation:
-                return token
-            binary = token.text in ("*", "/", "%", "^", ",")
-            if binary and (before.text in ",([" or before.text in "+-*/%^"):
-                return token
-            if before.text == "=" and token.kind not in ("string", "operator"):
-                return token
-        before = token
-    return None
+def stripped(node: Any) -> Any:
+    """Return *node* without the parentheses around it."""
+    while isinstance(node, ast.ParenExpr):
+        node = node.expr
+    return node
 
 
 def walk(node: Any) -> Iterator[Any]:
@@ -382,55 +256,3 @@ def _call_labels(node: Any) -> tuple[str, ...] | None:
     if name == "histogram_quantile" and inner is not None:
         return tuple(label for label in inner if label != "le")
     return inner
-
-
-def split_division(template: str) -> Division | None:
-    """
-    Split `A / B` or `1 - A / B` into its sides; `None` when the query is neither.
-
-    A quotient with vector matching is left whole: its sides do not mean much apart.
-
-    >>> split_division("1 - sum(rate(ok[{{.window}}])) / sum(rate(all[{{.window}}]))").complement
-    True
-    """
-    root = _stripped(parse_template(template))
-    if not isinstance(root, ast.BinaryExpr):
-        return None
-    text = _without_outer_parentheses(template)
-    complement = False
-    if str(root.op) == "-" and isinstance(root.lhs, ast.NumberLiteral) and root.lhs.val == 1:
-        minus = next((t for t in _tokens(text) if t.depth == 0 and t.text == "-"), None)
-        if minus is None:
-            return None
-        complement = True
-        text = _without_outer_parentheses(text[minus.offset + 1 :])
-        root = _stripped(root.rhs)
-    if not isinstance(root, ast.BinaryExpr) or str(root.op) != "/" or root.modifier is not None:
-        return None
-    slashes = [t for t in _tokens(text) if t.depth == 0 and t.text in ("*", "/", "%")]
-    if not slashes or slashes[-1].text != "/":
-        return None
-    at = slashes[-1].offset
-    sides = (text[:at].strip(), _without_outer_parentheses(text[at + 1 :]))
-    numerator, denominator = _without_outer_parentheses(sides[0]), sides[1]
-    if not (has_window(numerator) and has_window(denominator)):
-        return None
-    return Division(numerator, denominator, complement)
-
-
-def _stripped(node: Any) -> Any:
-    while isinstance(node, ast.ParenExpr):
-        node = node.expr
-    return node
-
-
-def _without_outer_parentheses(text: str) -> str:
-    """Return *text* without parentheses that enclose all of it."""
-    while True:
-        text = text.strip()
-        tokens = list(_tokens(text))
-        if len(tokens) < 2 or tokens[0].text != "(" or tokens[-1].text != ")":
-            return text
-        if any(t.depth == 0 for t in tokens[1:-1]):
-            return text
-        text = text[1:-1]

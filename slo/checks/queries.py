@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from slo.checks.options import CheckOptions
 from slo.diagnostics import Diagnostic, Severity
 from slo.plan import EventsIndicator, RatioIndicator, SloPlan
-from slo.promql import PromqlError, Selector, label_names, selectors, split_division
+from slo.promql import PromqlError, Selector, label_names, selectors
+from slo.promql_division import split_division
 
 __all__ = ["check"]
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from slo.duration import minutes
 from slo.promql import (
     MAX_LENGTH,
-    Division,
     Matcher,
     PromqlError,
     Selector,
@@ -20,9 +19,9 @@ from slo.promql import (
     quote,
     render,
     selectors,
-    split_division,
     walk,
 )
+from slo.promql_division import Division, split_division
 
 W = "{{.window}}"
 # What queries are made of, to be put together in any order.
