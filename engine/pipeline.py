@@ -237,6 +237,7 @@ def finish(
     diagnostics += check_identities(specs.slos)
     outputs, collisions = _collect(results)
     diagnostics += collisions
+    diagnostics += _check_mixture(specs, environment.options)
     shared, problems = _shared_artifacts(specs, environment)
     diagnostics += problems
     if has_errors(diagnostics):
@@ -266,6 +267,17 @@ def _collect(results: Sequence[FileResult[T]]) -> tuple[dict[str, T], list[Diagn
                 collisions.append(Diagnostic("SLO402", Severity.ERROR, message, span, hint))
             outputs[path] = output
     return outputs, collisions
+
+
+def _check_mixture(specs: SpecSet, options: CompileOptions) -> list[Diagnostic]:
+    """Warn where rule files and custom resources would end up in one folder."""
+    objects = [s for s in specs.services if s.kubernetes is not None and s.slos]
+    if options.format != "auto" or not objects or len(objects) == len(specs.services):
+        return []
+    message = "this becomes a PrometheusRule object among rule files, which Prometheus refuses"
+    hint = "compile custom resources into a folder of their own, or give --format"
+    span = objects[0].slos[0].span
+    return [Diagnostic("SLO506", Severity.WARNING, message, span, hint)]
 
 
 def _shared_artifacts(

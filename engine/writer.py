@@ -21,6 +21,7 @@ from slo.errors import OutputError
 __all__ = ["Changes", "Staged", "Staging", "compare", "diff", "write_artifacts"]
 
 _HEADER = GENERATED.encode()
+_STAGING = ".slo-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ class Staging:
         try:
             self._made_folder = not self._folder.exists()
             self._folder.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self._folder)
             # The process id keeps runs apart; what a killed run of that id left is ours to use.
-            self._staging = self._folder / f".slo-{os.getpid()}"
+            self._staging = self._folder / f"{_STAGING}{os.getpid()}"
             self._staging.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self._folder}: {error.strerror or error}") from error
@@ -80,11 +82,8 @@ class Staging:
     ) -> None:
         if self._staging is None:
             return
-        # By hand: shutil and tempfile would cost a tenth of a small run's time to import.
+        _remove(self._staging)
         with suppress(OSError):
-            for left in self._staging.iterdir():
-                left.unlink()
-            self._staging.rmdir()
             if self._made_folder and not any(self._folder.iterdir()):
                 self._folder.rmdir()
 
@@ -130,6 +129,28 @@ class Staging:
             tuple(sorted(file.path for file in waiting if not file.new)),
             removed,
         )
+
+
+def _remove(staging: Path) -> None:
+    # By hand: shutil and tempfile would cost a tenth of a small run's time to import.
+    with suppress(OSError):
+        for left in staging.iterdir():
+            left.unlink()
+        staging.rmdir()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the staging folders of runs that were killed."""
+    for staging in folder.glob(f"{_STAGING}*"):
+        process = staging.name.removeprefix(_STAGING)
+        if not process.isdigit():
+            continue
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            _remove(staging)
+        except OSError:
+            continue  # it runs, as somebody else
 
 
 def write_artifacts(artifacts: Iterable[Artifact], folder: Path, folders: Iterable[str]) -> Changes:
