@@ -69,11 +69,16 @@ def _exhaustion(group_by: tuple[str, ...], time_window: Duration) -> str:
     return _with_query(query, f"{arguments} $value", value, "unknown")
 
 
+def _plain(text: str) -> str:
+    """Return *text* of a spec so that Prometheus does not take it for a template."""
+    return text.replace("{{", '{{"{{"}}')
+
+
 def _help(plan: SloPlan) -> list[str]:
     lines = [f"Owner: {plan.owner}"] if plan.owner else []
     lines += [f"Runbook: {plan.runbook}"] if plan.runbook else []
     lines += [f"{link.name.capitalize()}: {link.url}" for link in plan.links]
-    return lines
+    return [_plain(line) for line in lines]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,17 +89,17 @@ class _Texts:
 
 
 def _annotations(plan: SloPlan, who: str, texts: _Texts) -> dict[str, str]:
-    described = [plan.description] if plan.description else []
+    described = [_plain(plan.description)] if plan.description else []
     result = {
         "title": texts.title.replace(_WHO, who),
         "summary": texts.summary.replace(_WHO, who),
         "description": "\n".join([*described, texts.details, *_help(plan)]),
     }
     if plan.runbook:
-        result["runbook_url"] = plan.runbook
+        result["runbook_url"] = _plain(plan.runbook)
     for link in plan.links:
         if link.name == "dashboard":
-            result["dashboard_url"] = link.url
+            result["dashboard_url"] = _plain(link.url)
     return result
 
 

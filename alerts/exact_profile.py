@@ -44,6 +44,10 @@ def timing_of(
             diagnostics.append(Diagnostic("SLO501", Severity.ERROR, message, call.span, hint))
             continue
         timing = Timing(timing.base, fast, max(fast, slow))
+    if timing.fast > timing.base:
+        message = f"an interval of {timing.fast} leaves gaps between rates over {timing.base}"
+        hint = f"give `--interval {timing.base}` or less, or use profile `sloth`"
+        diagnostics.append(Diagnostic("SLO501", Severity.ERROR, message, plan.span, hint))
     return timing, diagnostics
 
 

@@ -242,6 +242,15 @@ def test_page_outlives_the_data_of_a_service_that_dies(tmp_path: Path) -> None:
     )
 
 
+def test_template_marks_in_a_description_are_text(tmp_path: Path) -> None:
+    """Load rules whose description holds what looks like a template, as a real server would."""
+    described = '    description: "Carts such as {{ cart }} and {{ are kept."\n'
+    scenario = Scenario(tmp_path, spec(EVENTS, more=described))
+    scenario.counter("requests_total", (20, 600)).counter("errors_total", (20, 600))
+
+    scenario.expect(("10m", 'ALERTS{long_window="1h", alertstate="firing"}'))
+
+
 def test_division_is_weighted_and_another_ratio_is_a_plain_mean(tmp_path: Path) -> None:
     weighted = """
       ratio:

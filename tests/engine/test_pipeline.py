@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from slo.duration import days, seconds
+from slo.duration import days, minutes, seconds
 from slo.engine import build as building
 from slo.engine.build import build
 from slo.engine.options import CompileOptions
@@ -307,3 +307,11 @@ class TestBuilding:
 
         assert strict is None
         assert lax is not None
+
+
+def test_an_interval_above_the_base_window_is_refused(write_spec: WriteSpec) -> None:
+    options = CompileOptions(interval=minutes(10))
+    result = compile_specs([str(write_spec())], options)
+
+    assert ["SLO501"] == [d.code for d in result.diagnostics]
+    assert () == result.artifacts
