@@ -26,6 +26,7 @@ __all__ = [
     "counts_per_window",
     "has_window",
     "label_names",
+    "never_absent",
     "parse_template",
     "quote",
     "render",
@@ -203,6 +204,15 @@ def counts_per_window(template: str) -> bool:
     """Tell whether *template* counts events in the window instead of events per second."""
     names = {n.func.name for n in walk(parse_template(template)) if isinstance(n, ast.Call)}
     return bool(names & _COUNT_FUNCTIONS) and not names & _RATE_FUNCTIONS
+
+
+def never_absent(template: str) -> bool:
+    """Tell whether *template* ends in `or vector(...)`, so that it always has a result."""
+    root = stripped(parse_template(template))
+    if not isinstance(root, ast.BinaryExpr) or str(root.op).lower() != "or":
+        return False
+    other = stripped(root.rhs)
+    return isinstance(other, ast.Call) and other.func.name == "vector"
 
 
 def label_names(template: str) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slo.checks.options import CheckOptions
 from slo.diagnostics import Diagnostic, Severity
 from slo.plan import EventsIndicator, RatioIndicator, SloPlan
-from slo.promql import PromqlError, Selector, label_names, selectors
+from slo.promql import PromqlError, Selector, label_names, never_absent, selectors
 from slo.promql_division import split_division
 
 __all__ = ["check"]
@@ -19,6 +19,8 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
     try:
         if isinstance(indicator, EventsIndicator):
             yield from _check_events(indicator)
+            if options.exact and plan.alert_on_missing_data and (plan.page or plan.ticket):
+                yield from _check_vanishing(indicator)
         elif options.exact:
             yield from _check_ratio(indicator)
     except PromqlError:
@@ -52,6 +54,18 @@ def _check_events(indicator: EventsIndicator) -> Iterator[Diagnostic]:
         return
     yield from _check_labels(indicator)
     yield from _check_subset(indicator)
+
+
+def _check_vanishing(indicator: EventsIndicator) -> Iterator[Diagnostic]:
+    """Warn of a total that is filled up when its series are gone."""
+    if never_absent(indicator.total):
+        yield Diagnostic(
+            "SLO216",
+            Severity.WARNING,
+            "`or vector(...)` fills the total up: a service whose series are gone looks idle",
+            indicator.total_span,
+            "remove it: an error query may have it, the total tells whether there is data",
+        )
 
 
 def _check_labels(indicator: EventsIndicator) -> Iterator[Diagnostic]:
