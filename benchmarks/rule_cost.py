@@ -233,7 +233,10 @@ def main() -> None:
     parser.add_argument("--series", type=int, nargs="+", default=[16, 300])
     parser.add_argument("--days", type=float, default=4.3, help="raw history to load")
     parser.add_argument("--scrape", type=int, default=15, help="seconds between scrapes")
-    parser.add_argument("--minutes", type=float, default=3, help="how long each kind runs")
+    parser.add_argument(
+        "--minutes", type=float, default=6, help="how long each kind runs; over two slow intervals"
+    )
+    parser.add_argument("--kinds", nargs="+", help="measure only these, such as exact sloth")
     arguments = parser.parse_args()
     print("| raw series | rules | ms of evaluation a minute | recorded series |")
     print("|---:|---|---:|---:|")
@@ -246,6 +249,8 @@ def main() -> None:
             load(folder, "records", _records(int(time.time())))
             target = ScrapeTarget("shop", service.address)
             for kind, groups in kinds().items():
+                if arguments.kinds and kind not in arguments.kinds:
+                    continue
                 cost, recorded = measure(
                     folder, target, arguments.scrape, groups, arguments.minutes
                 )
