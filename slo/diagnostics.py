@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -53,10 +53,6 @@ class Diagnostic:
     def is_error(self) -> bool:
         """Tell whether this diagnostic stops the compiler."""
         return self.severity is Severity.ERROR
-
-    def as_warning(self) -> Diagnostic:
-        """Return the same diagnostic, demoted so that it does not stop the compiler."""
-        return replace(self, severity=Severity.WARNING)
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

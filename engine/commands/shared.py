@@ -12,7 +12,7 @@ import click
 
 from slo.diagnostics import Diagnostic
 from slo.duration import Duration
-from slo.engine.options import CompileOptions
+from slo.engine.options import PROFILES, CompileOptions
 from slo.source import Source
 
 __all__ = ["LABEL", "PROMETHEUS_DURATION", "compile_options", "present", "spec_arguments"]
@@ -53,7 +53,7 @@ _OPTIONS: tuple[Callable[[F], F], ...] = (
     click.argument("specs", nargs=-1, required=True, metavar="SPEC..."),
     click.option(
         "--profile",
-        type=click.Choice(["exact", "sloth"]),
+        type=click.Choice(PROFILES),
         default="exact",
         show_default=True,
         help="exact: event-weighted and cheap. sloth: rule for rule what sloth 0.16 writes.",

@@ -1,5 +1,6 @@
 """Diagnostics for people: place, message, source line with carets, related places, hint."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_long_line_is_cut_around_the_place(column: int) -> None:
 def test_severities_are_named() -> None:
     found = diagnostic()
 
-    assert ": warning[SLO201]: " in printed(found.as_warning())[0]
+    assert ": warning[SLO201]: " in printed(replace(found, severity=Severity.WARNING))[0]
 
 
 def test_colours_are_only_added() -> None:
@@ -111,4 +112,6 @@ def test_a_path_below_the_working_directory_is_relative(
 def test_the_summary_counts_each_severity() -> None:
     error = diagnostic()
 
-    assert "2 errors, 1 warning" == text.summary([error, error.as_warning(), error])
+    assert "2 errors, 1 warning" == text.summary(
+        [error, replace(error, severity=Severity.WARNING), error]
+    )
