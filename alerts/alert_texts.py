@@ -8,7 +8,6 @@ queried there.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 
 from slo import conventions as names
@@ -30,8 +29,17 @@ def _who(plan: SloPlan) -> str:
     return f"{plan.service} {plan.name}" + (f" ({groups})" if groups else "")
 
 
-def _objective(objective: Decimal, time_window: Duration) -> str:
-    return f"{decimal_text(objective)} % over {time_window}"
+def _objective(plan: SloPlan) -> str:
+    """Return the target for people, such as `99.9 % over 30d`."""
+    target = f"{decimal_text(plan.objective)} %"
+    slices = plan.timeslices
+    if slices is not None:
+        target += f" of all {slices.length} slices"
+        if slices.target is not None:
+            target += f" at {decimal_text(slices.target)} % or better"
+    if plan.calendar is not None:
+        return f"{target} per {plan.calendar.unit} ({plan.calendar.time_zone})"
+    return f"{target} over {plan.time_window}"
 
 
 def _with_query(query: str, arguments: str, present: str, missing: str) -> str:
@@ -44,23 +52,23 @@ def _with_query(query: str, arguments: str, present: str, missing: str) -> str:
     )
 
 
-def _remaining(group_by: tuple[str, ...]) -> tuple[str, str]:
-    """Return the remaining budget's series as a format, and the arguments of its labels."""
+def _remaining(series: str, group_by: tuple[str, ...]) -> tuple[str, str]:
+    """Return the selector of *series* as a format, and the arguments of its labels."""
     labels = (names.LABEL_ID, *group_by)
     matchers = ",".join(f"{label}=%q" for label in labels)
     arguments = "".join(f" $labels.{label}" for label in labels)
-    return f"{names.ERROR_BUDGET_REMAINING}{{{matchers}}}", arguments
+    return f"{series}{{{matchers}}}", arguments
 
 
-def _budget_left(group_by: tuple[str, ...]) -> str:
-    series, arguments = _remaining(group_by)
+def _budget_left(remaining: str, group_by: tuple[str, ...]) -> str:
+    series, arguments = _remaining(remaining, group_by)
     value = "{{ . | first | value | humanizePercentage }}"
     return _with_query(series, arguments, value, "unknown")
 
 
-def _exhaustion(group_by: tuple[str, ...], time_window: Duration) -> str:
+def _exhaustion(remaining: str, group_by: tuple[str, ...], time_window: Duration) -> str:
     """Return when the budget is gone: what is left, times the period, by the burn rate."""
-    series, arguments = _remaining(group_by)
+    series, arguments = _remaining(remaining, group_by)
     query = f"clamp_min({series}, 0) * {int(time_window.seconds)} / %f"
     value = (
         "{{ if gt (. | first | value) 0.0 }}in {{ . | first | value | humanizeDuration }}"
@@ -108,7 +116,10 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
     if plan.error_budget == 0:
         texts = _without_budget(severity, pair)
     else:
-        texts = _with_budget(severity, pair, plan.objective, plan.time_window, plan.group_by or ())
+        remaining = names.budget_remaining(plan.calendar is not None)
+        texts = _with_budget(
+            severity, pair, _objective(plan), remaining, plan.time_window, plan.group_by or ()
+        )
     return _annotations(plan, _who(plan), texts)
 
 
@@ -116,14 +127,14 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
 def _with_budget(
     severity: str,
     pair: BurnWindow,
-    objective: Decimal,
+    target: str,
+    remaining: str,
     time_window: Duration,
     group_by: tuple[str, ...],
 ) -> _Texts:
     times = '{{ $value | printf "%.1f" }}x'
     threshold = decimal_text(pair.threshold(time_window))
-    left, gone = _budget_left(group_by), _exhaustion(group_by, time_window)
-    target = _objective(objective, time_window)
+    left, gone = _budget_left(remaining, group_by), _exhaustion(remaining, group_by, time_window)
     return _Texts(
         title=f"({severity}) {_WHO}: error budget burns {times} too fast",
         summary=f"{_WHO} burns its error budget at {times} the rate that {target} allows. "
@@ -153,7 +164,7 @@ def _without_budget(severity: str, pair: BurnWindow) -> _Texts:
 def budget_exhausted(plan: SloPlan) -> dict[str, str]:
     """Return the texts of the alert on an exhausted budget."""
     left = "{{ $value | humanizePercentage }}"
-    target = _objective(plan.objective, plan.time_window)
+    target = _objective(plan)
     texts = _Texts(
         title=f"(ticket) {_WHO}: error budget is used up",
         summary=f"{_WHO} has spent its whole error budget of {target}. Budget left: {left}.",
@@ -165,7 +176,7 @@ def budget_exhausted(plan: SloPlan) -> dict[str, str]:
 
 def missing_data(plan: SloPlan, base: Duration) -> dict[str, str]:
     """Return the texts of the alert on an indicator without data."""
-    target = _objective(plan.objective, plan.time_window)
+    target = _objective(plan)
     texts = _Texts(
         title=f"(ticket) {_WHO}: no data",
         summary=f"{_WHO} has no data: nobody knows whether it meets {target}, "

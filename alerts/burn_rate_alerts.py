@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from slo import conventions as names
 from slo.alerts import alert_texts as texts
-from slo.alerts.exact_rules import Timing, is_weighted
+from slo.alerts.event_rates import is_weighted
 from slo.alerts.model import AlertingRule, Rule
+from slo.alerts.timing import Timing
 from slo.burnrate import BurnWindow
 from slo.duration import minutes
 from slo.numbers import decimal_text
@@ -91,7 +92,7 @@ def exhausted_alerts(plan: SloPlan) -> list[Rule]:
     return [
         AlertingRule(
             alert=names.EXHAUSTED_ALERT,
-            expr=f"{names.ERROR_BUDGET_REMAINING}{plan.selector} <= 0",
+            expr=f"{names.budget_remaining(plan.calendar is not None)}{plan.selector} <= 0",
             labels=_ticket_labels(plan, "budget_exhausted", meta),
             annotations=texts.budget_exhausted(plan),
         )

@@ -22,6 +22,7 @@ __all__ = [
     "LABEL_LONG_WINDOW",
     "LABEL_MODE",
     "LABEL_OBJECTIVE",
+    "LABEL_PERIOD",
     "LABEL_SERVICE",
     "LABEL_SEVERITY",
     "LABEL_SHORT_WINDOW",
@@ -29,18 +30,28 @@ __all__ = [
     "LABEL_SPEC",
     "LABEL_VERSION",
     "LABEL_WINDOW",
+    "LOCAL_TIME",
     "MISSING_DATA_ALERT",
     "OBJECTIVE",
     "OWNER_LABEL",
     "PERIOD_BURN_RATE",
+    "PERIOD_ELAPSED",
+    "PERIOD_START",
+    "PROJECTED_BUDGET_REMAINING",
+    "SLICE_ERROR",
     "TIER_LABEL",
     "TIME_PERIOD_DAYS",
     "TOTAL_EVENTS",
+    "WINDOW_BUDGET_REMAINING",
+    "WINDOW_BURN_RATE",
+    "budget_remaining",
+    "calendar_error_ratio",
     "error_events_increase",
     "error_events_rate",
     "error_events_thinned",
     "error_ratio",
     "identity_labels",
+    "of_period",
     "selector",
     "total_events_rate",
     "total_events_thinned",
@@ -65,6 +76,7 @@ OWNER_LABEL = "owner"
 TIER_LABEL = "tier"
 
 ERROR_RATIO_PREFIX = "slo:sli_error:ratio_rate"
+CALENDAR_RATIO_PREFIX = "slo:sli_error:ratio_"
 OBJECTIVE = "slo:objective:ratio"
 ERROR_BUDGET = "slo:error_budget:ratio"
 TIME_PERIOD_DAYS = "slo:time_period:days"
@@ -81,10 +93,39 @@ MISSING_DATA_ALERT = "SLOMissingData"
 ERROR_EVENTS = "slo:error_events"
 TOTAL_EVENTS = "slo:total_events"
 
+# Ours: further compliance windows; their label `sloth_window` tells them apart.
+WINDOW_BURN_RATE = "slo:window_burn_rate:ratio"
+WINDOW_BUDGET_REMAINING = "slo:window_error_budget_remaining:ratio"
+
+# Ours: calendar periods.
+LABEL_PERIOD = "slo_period"
+LOCAL_TIME = "slo:local_time:seconds"
+PERIOD_START = "slo:period_start:date"
+PERIOD_ELAPSED = "slo:period_elapsed:ratio"
+PROJECTED_BUDGET_REMAINING = "slo:period_error_budget_remaining:projected"
+
+# Ours: the error ratio of one slice of time, where slices are counted instead of events.
+SLICE_ERROR = "slo:slice_error:ratio"
+
 
 def error_ratio(window: Duration) -> str:
     """Return the name of the error ratio over *window*, such as `slo:sli_error:ratio_rate5m`."""
     return f"{ERROR_RATIO_PREFIX}{window}"
+
+
+def calendar_error_ratio(unit: str) -> str:
+    """Return the name of the error ratio of the calendar period so far."""
+    return f"{CALENDAR_RATIO_PREFIX}{unit}"
+
+
+def budget_remaining(calendar: bool) -> str:
+    """Return the series that tells when a budget is gone; of a calendar's, the projected one."""
+    return PROJECTED_BUDGET_REMAINING if calendar else ERROR_BUDGET_REMAINING
+
+
+def of_period(series: str, unit: str) -> str:
+    """Return the name of *series* with the calendar period that it counts for as a label."""
+    return f"{series}_{unit}"
 
 
 def error_events_rate(window: Duration) -> str:

@@ -19,10 +19,14 @@ from slo.duration import Duration
 
 __all__ = [
     "AlertMeta",
+    "Calendar",
+    "ComplianceWindow",
+    "CompositeIndicator",
     "EventsIndicator",
     "Indicator",
     "KubernetesMeta",
     "Link",
+    "Member",
     "Origin",
     "Owner",
     "PluginCall",
@@ -31,6 +35,7 @@ __all__ = [
     "ServicePlan",
     "SloPlan",
     "SpecSet",
+    "Timeslices",
 ]
 
 
@@ -63,7 +68,72 @@ class RatioIndicator(NamedTuple):
     span: Span
 
 
-Indicator = EventsIndicator | RatioIndicator
+class Member(NamedTuple):
+    """Name one SLO that a composite counts, by its id, and how much it weighs."""
+
+    id: str
+    weight: Decimal
+    span: Span
+
+
+class CompositeIndicator(NamedTuple):
+    """
+    Measure several SLOs as one.
+
+    Args:
+        rule: `weighted` adds up the members' events, times their weights; `series` takes them
+            for independent parts that a user needs all of; `worst` takes the worst ratio.
+        silent: What a member without data counts as: `ignored`, `good` or `bad`.
+    """
+
+    rule: str
+    members: tuple[Member, ...]
+    silent: str
+    span: Span
+
+
+Indicator = EventsIndicator | RatioIndicator | CompositeIndicator
+
+
+class Timeslices(NamedTuple):
+    """
+    Count slices of time instead of events.
+
+    Args:
+        length: Of one slice.
+        target: Share of good events, in percent, from which on a slice is good; `None` lets
+            each slice count by its own ratio (OpenSLO's RatioTimeslices).
+        empty: What a slice without events counts as: `excluded`, `good` or `bad`.
+    """
+
+    length: Duration
+    target: Decimal | None
+    empty: str
+
+
+class Calendar(NamedTuple):
+    """Name a calendar period (`week`, `month` or `quarter`) and where its days begin."""
+
+    unit: str
+    time_zone: str
+
+
+class ComplianceWindow(NamedTuple):
+    """
+    Hold the period that a budget is for.
+
+    Args:
+        length: Of a rolling window; nominal where the calendar decides.
+        calendar: `None` for a rolling window.
+    """
+
+    length: Duration
+    calendar: Calendar | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what series and their label `sloth_window` call it: `30d`, or `month`."""
+        return str(self.length) if self.calendar is None else self.calendar.unit
 
 
 class AlertMeta(NamedTuple):
@@ -115,12 +185,16 @@ class SloPlan:
 
     Args:
         objective: Target in percent, in (0, 100].
-        time_window: Rolling compliance period.
+        time_window: Compliance period; nominal where *calendar* decides.
         labels: Labels of every recorded series, in sloth's order of precedence.
         group_by: Labels that split this SLO into one per value; `None` when unknown.
         policy: Burn-rate thresholds with their windows, resolved for *time_window*.
         min_bad_events: Bad events in the long window below which no burn-rate alert fires.
+        min_bad_events_chosen: The compiler chose that number by the expected traffic.
         events_per_hour: Expected traffic, for the checks that need it.
+        timeslices: `None` where events are counted (OpenSLO's Occurrences).
+        calendar: `None` for a rolling period.
+        more_windows: Further periods that are measured, without alerts of their own.
         override_default_plugins: Run only the listed plugins, as sloth's `overridePrevious`.
         alert_on_exhaustion: Open a ticket when the budget is gone.
         alert_on_missing_data: Open a ticket when the indicator has no data.
@@ -146,7 +220,11 @@ class SloPlan:
     page: AlertMeta | None = None
     ticket: AlertMeta | None = None
     min_bad_events: int = 0
+    min_bad_events_chosen: bool = False
     events_per_hour: Decimal | None = None
+    timeslices: Timeslices | None = None
+    calendar: Calendar | None = None
+    more_windows: tuple[ComplianceWindow, ...] = ()
     plugins: tuple[PluginCall, ...] = ()
     override_default_plugins: bool = False
     alert_on_exhaustion: bool = True
@@ -156,6 +234,16 @@ class SloPlan:
     def error_budget(self) -> Decimal:
         """Return the share of events that may be bad, exactly: `(100 - objective) / 100`."""
         return (100 - self.objective) / 100
+
+    @property
+    def window(self) -> ComplianceWindow:
+        """Return the period that alerts are for."""
+        return ComplianceWindow(self.time_window, self.calendar)
+
+    @property
+    def windows(self) -> tuple[ComplianceWindow, ...]:
+        """Return all periods, that of the alerts first."""
+        return (self.window, *self.more_windows)
 
     @property
     def identity_labels(self) -> dict[str, str]:
