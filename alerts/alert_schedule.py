@@ -132,11 +132,13 @@ class Shape:
 
     Args:
         burn: Burn rate while everything is bad; `None` without a budget.
+        rolling: The period is rolling; what a calendar period holds so far depends on the date.
     """
 
     setup: Setup
     alerts: tuple[Expected, ...]
     burn: float | None
+    rolling: bool
 
 
 def shape_of(
@@ -150,15 +152,23 @@ def shape_of(
         own: Intervals of the two groups of this SLO, where plugins have set them.
     """
     timing = Timing.of(plan, interval)
+    if own is not None:
+        timing = Timing(timing.base, *own, partitions=timing.partitions)
+    slices = plan.timeslices
+    limit = None
+    if slices is not None and slices.target is not None:
+        limit = float((100 - slices.target) / 100)
     return _shape(
-        Setup(exact, plan.policy, timing if own is None else Timing(timing.base, *own)),
+        Setup(exact, plan.policy, timing, slices is not None, limit),
         plan.time_window,
         plan.error_budget,
         _severity(plan.page),
         _severity(plan.ticket),
         plan.min_bad_events if exact and plan.min_bad_events and is_weighted(plan) else 0,
-        plan.alert_on_exhaustion,
+        # When a calendar's budget is gone depends on the date.
+        plan.alert_on_exhaustion and plan.calendar is None,
         plan.alert_on_missing_data,
+        plan.calendar is None,
     )
 
 
@@ -186,6 +196,7 @@ def _shape(
     guard: int,
     exhaustion: bool,
     missing: bool,
+    rolling: bool,
 ) -> Shape:
     exact, policy = setup.exact, setup.policy
     burn = floor(1000 / float(budget) + 0.5) / 1000 if budget else None
@@ -199,7 +210,7 @@ def _shape(
             found += make(setup, severity, meta, pairs, budget, guard)
     chosen = ticket or page
     if chosen is None or not exact:
-        return Shape(setup, tuple(found), burn)
+        return Shape(setup, tuple(found), burn, rolling)
     own_labels = {names.LABEL_SEVERITY: "ticket", **dict(chosen[0])}
     matchers = _matchers(own_labels, names.LABEL_SEVERITY)
     if exhaustion:
@@ -214,7 +225,7 @@ def _shape(
         found.append(
             Expected(names.MISSING_DATA_ALERT, "ticket", "missing_data", "", "", matchers, None)
         )
-    return Shape(setup, tuple(found), burn)
+    return Shape(setup, tuple(found), burn, rolling)
 
 
 def _matchers(labels: dict[str, str], *chosen: str) -> tuple[tuple[str, str], ...]:

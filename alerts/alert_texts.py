@@ -16,7 +16,7 @@ from slo.duration import Duration
 from slo.numbers import decimal_text
 from slo.plan import SloPlan
 
-__all__ = ["budget_exhausted", "burn_rate", "missing_data"]
+__all__ = ["budget_exhausted", "burn_rate", "missing_data", "target"]
 
 
 # Stands for the name of an SLO in texts that are shared by all SLOs of a policy.
@@ -29,17 +29,19 @@ def _who(plan: SloPlan) -> str:
     return f"{plan.service} {plan.name}" + (f" ({groups})" if groups else "")
 
 
-def _objective(plan: SloPlan) -> str:
+def target(plan: SloPlan) -> str:
     """Return the target for people, such as `99.9 % over 30d`."""
-    target = f"{decimal_text(plan.objective)} %"
+    text = f"{decimal_text(plan.objective)} %"
     slices = plan.timeslices
     if slices is not None:
-        target += f" of all {slices.length} slices"
+        text += f" of all {slices.length} slices"
         if slices.target is not None:
-            target += f" at {decimal_text(slices.target)} % or better"
+            text += f" at {decimal_text(slices.target)} % or better"
     if plan.calendar is not None:
-        return f"{target} per {plan.calendar.unit} ({plan.calendar.time_zone})"
-    return f"{target} over {plan.time_window}"
+        return f"{text} per {plan.calendar.unit} ({plan.calendar.time_zone})"
+    # Days where they are whole; `4w` is no name for a period of 28 days.
+    whole_days, rest = divmod(plan.time_window.milliseconds, 86_400_000)
+    return f"{text} over {plan.time_window if rest else f'{whole_days}d'}"
 
 
 def _with_query(query: str, arguments: str, present: str, missing: str) -> str:
@@ -118,7 +120,7 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
     else:
         remaining = names.budget_remaining(plan.calendar is not None)
         texts = _with_budget(
-            severity, pair, _objective(plan), remaining, plan.time_window, plan.group_by or ()
+            severity, pair, target(plan), remaining, plan.time_window, plan.group_by or ()
         )
     return _annotations(plan, _who(plan), texts)
 
@@ -127,7 +129,7 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
 def _with_budget(
     severity: str,
     pair: BurnWindow,
-    target: str,
+    wanted: str,
     remaining: str,
     time_window: Duration,
     group_by: tuple[str, ...],
@@ -137,11 +139,11 @@ def _with_budget(
     left, gone = _budget_left(remaining, group_by), _exhaustion(remaining, group_by, time_window)
     return _Texts(
         title=f"({severity}) {_WHO}: error budget burns {times} too fast",
-        summary=f"{_WHO} burns its error budget at {times} the rate that {target} allows. "
+        summary=f"{_WHO} burns its error budget at {times} the rate that {wanted} allows. "
         f"Budget left: {left}; at this rate it is gone {gone}.",
         details="\n".join(
             (
-                f"Objective: {target}",
+                f"Objective: {wanted}",
                 f"Burn rate: {times} over {pair.long_window}, and over {pair.short_window} "
                 f"as well; alerts above {threshold}x",
                 f"Error budget left: {left}",
@@ -164,11 +166,11 @@ def _without_budget(severity: str, pair: BurnWindow) -> _Texts:
 def budget_exhausted(plan: SloPlan) -> dict[str, str]:
     """Return the texts of the alert on an exhausted budget."""
     left = "{{ $value | humanizePercentage }}"
-    target = _objective(plan)
+    wanted = target(plan)
     texts = _Texts(
         title=f"(ticket) {_WHO}: error budget is used up",
-        summary=f"{_WHO} has spent its whole error budget of {target}. Budget left: {left}.",
-        details=f"Objective: {target}\nError budget left: {left}\n"
+        summary=f"{_WHO} has spent its whole error budget of {wanted}. Budget left: {left}.",
+        details=f"Objective: {wanted}\nError budget left: {left}\n"
         "Ship only what makes the service more reliable until the budget is back.",
     )
     return _annotations(plan, _who(plan), texts)
@@ -176,10 +178,10 @@ def budget_exhausted(plan: SloPlan) -> dict[str, str]:
 
 def missing_data(plan: SloPlan, base: Duration) -> dict[str, str]:
     """Return the texts of the alert on an indicator without data."""
-    target = _objective(plan)
+    wanted = target(plan)
     texts = _Texts(
         title=f"(ticket) {_WHO}: no data",
-        summary=f"{_WHO} has no data: nobody knows whether it meets {target}, "
+        summary=f"{_WHO} has no data: nobody knows whether it meets {wanted}, "
         "and its burn-rate alerts cannot fire.",
         details=f"Series: {names.total_events_rate(base)}{plan.selector}\n"
         "Check that the service is scraped, and that its metrics still have these names.",

@@ -48,7 +48,7 @@ def composite_rates(
         # One when somebody is silent, zero when all are idle.
         "bad": error_series,
     }[indicator.silent]
-    return error, f"(0 * {known} + 1)\nor\n{otherwise}"
+    return error, f"(0 * {known} + 1)\nor on ()\n{otherwise}"
 
 
 def _any_of(members: tuple[Member, ...]) -> str:

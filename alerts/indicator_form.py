@@ -13,7 +13,7 @@ from typing import Any
 
 import promql_parser as ast
 
-from slo.plan import EventsIndicator, Indicator
+from slo.plan import EventsIndicator, Indicator, RatioIndicator
 from slo.promql import PromqlError, Selector, parse_template, selector_of
 from slo.promql_division import split_division
 
@@ -215,6 +215,8 @@ def indicator_form(indicator: Indicator) -> IndicatorForm | None:
     try:
         if isinstance(indicator, EventsIndicator):
             return _events_form(indicator.error, indicator.total, complement=False)
+        if not isinstance(indicator, RatioIndicator):
+            return None
         division = split_division(indicator.error_ratio)
         if division is not None:
             return _events_form(division.numerator, division.denominator, division.complement)

@@ -39,11 +39,16 @@ class Setup:
 
     Args:
         exact: Profile `exact`; otherwise `sloth`.
+        sliced: Slices of time are counted instead of events.
+        slice_limit: Share of bad events above which a slice is bad; `None` where it counts by
+            that share.
     """
 
     exact: bool
     policy: AlertPolicy
     timing: Timing
+    sliced: bool = False
+    slice_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,9 @@ class Play:
             timing.fast.milliseconds,
             server,
         )
+        if setup.sliced:
+            self._slices = _slices(rates, setup, server)
+            return
         present = [1.0 if rate else 0.0 for rate in rates]
         self._thinned = _thinned(self._records, present, timing, self.stride, server)
 
@@ -182,6 +190,8 @@ class Play:
         if feed.kind == "gauge":
             # A record of samples holds the events of a whole base window.
             scale /= timing.base.milliseconds / timing.fast.milliseconds
+        if self._setup.timing.partitions:
+            return [scale * bad for bad in self._records.sums(0, window.milliseconds)[0]]
         return [scale * bad for bad in self._fast(window)[0]]
 
     def _sloth(self, window: Duration) -> list[float]:
@@ -193,6 +203,9 @@ class Play:
 
     def _exact(self, window: Duration) -> list[float]:
         timing, records = self._setup.timing, self._records
+        if self._setup.sliced:
+            found = _quotients(*self._slices.sums(0, window.milliseconds))
+            return found if timing.is_fast(window) else self._held(found[:: self.stride])
         if window == timing.base:
             return _quotients(records.bad, records.every)
         if window == self._setup.policy.time_window:
@@ -221,6 +234,15 @@ class Play:
         if self.stride == 1:
             return values
         return [value for value in values for _ in range(self.stride)][: self.length]
+
+
+def _slices(rates: list[tuple[float, float] | None], setup: Setup, server: Server) -> _Records:
+    """Return the recorded slices: each its share of bad events, or whether that is too high."""
+    shares = [rate[0] / rate[1] if rate and rate[1] else 0.0 for rate in rates]
+    limit = setup.slice_limit
+    values = shares if limit is None else [float(share > limit) for share in shares]
+    ones = [1.0 if rate else 0.0 for rate in rates]
+    return _Records(values, ones, setup.timing.fast.milliseconds, server)
 
 
 def _thinned(

@@ -52,10 +52,13 @@ _Templates = tuple[str, str | None]
 
 def scenes_of(indicators: Sequence[Indicator]) -> tuple[list[Scene], list[int]]:
     """Return the scenes of *indicators*, and the positions of those whose series are unknown."""
-    templates = [
-        (i.error, i.total) if isinstance(i, EventsIndicator) else (i.error_ratio, None)
-        for i in indicators
-    ]
+    templates: list[_Templates] = []
+    for indicator in indicators:
+        if isinstance(indicator, EventsIndicator):
+            templates.append((indicator.error, indicator.total))
+        else:
+            assert isinstance(indicator, RatioIndicator), "a composite reads no raw series"
+            templates.append((indicator.error_ratio, None))
     general, values = _generalized(templates)
     scenes, unknown = _scenes(general)
     if not values:

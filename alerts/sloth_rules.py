@@ -13,7 +13,7 @@ from slo.alerts.model import AlertingRule, RecordingRule, Rule
 from slo.burnrate import BurnWindow
 from slo.duration import Duration
 from slo.numbers import go_float
-from slo.plan import AlertMeta, EventsIndicator, SloPlan
+from slo.plan import AlertMeta, CompositeIndicator, EventsIndicator, SloPlan
 from slo.promql import render
 
 __all__ = ["alert_rules", "metadata_rules", "objective_float", "sli_rule", "sli_rules"]
@@ -46,6 +46,7 @@ def sli_rule(plan: SloPlan, window: Duration, expr: str | None = None) -> Record
     """Return the rule of the error ratio over *window*, from raw series unless *expr* is given."""
     if expr is None:
         indicator = plan.indicator
+        assert not isinstance(indicator, CompositeIndicator), "profile `sloth` refuses these"
         if isinstance(indicator, EventsIndicator):
             template = f"({indicator.error})\n/\n({indicator.total})\n"
         else:

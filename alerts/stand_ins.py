@@ -49,7 +49,7 @@ def stand_in(plan: SloPlan, groups: list[RuleGroup], setup: Setup) -> StandIn:
                 rules.append(rule)
             elif rule.record in fed:
                 series.append((_series(rule, group_labels), fed[rule.record]))
-            elif not _reads_raw(rule, plan):
+            elif setup.exact or not _reads_raw(rule, plan):
                 rules.append(rule)
             if not isinstance(rule, AlertingRule) and ":increase" in rule.record:
                 events = float(rule.expr.partition(" ")[0])

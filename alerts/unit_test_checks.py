@@ -83,6 +83,8 @@ def _template(
         _check(f"count(ALERTS{mine}) or vector(0)", timeline.healthy, 0, setup.timing.fast),
     ]
     lines += _ratio_checks(setup, feed, timeline, shape.burn if burns else None, mine)
+    if setup.exact and shape.rolling:
+        lines += _period_check(setup, feed, timeline, mine)
     for number in shown:
         alert = shape.alerts[number]
         matchers = [f"alertname={_NAME.format(number)}", 'alertstate="firing"']
@@ -115,7 +117,7 @@ def _ratio_checks(
 ) -> list[str]:
     """Check the ratios that the alerts compare, when their window holds bad events only."""
     step, shortest = setup.timing.fast, setup.timing.base
-    if not setup.exact:
+    if setup.sliced or not setup.exact:
         shortest = setup.policy.page_quick.short_window
     full = timeline.healthy + ceil(shortest.milliseconds / step.milliseconds) + 1
     lines = []
@@ -128,8 +130,6 @@ def _ratio_checks(
             lines.append(_comment("So the budget burns at 1 divided by the budget."))
             rate = f"round(max({names.CURRENT_BURN_RATE}{mine}), 0.001)"
             lines.append(_check(rate, full, burn, step))
-    if setup.exact:
-        lines += _period_check(setup, feed, timeline, mine)
     return lines
 
 

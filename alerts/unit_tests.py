@@ -30,7 +30,7 @@ from slo.alerts.unit_test_checks import Case, check_lines
 from slo.alerts.unit_test_series import constant_lines, sample_lines
 from slo.artifact import Artifact
 from slo.duration import Duration
-from slo.plan import SloPlan
+from slo.plan import CompositeIndicator, SloPlan
 
 if TYPE_CHECKING:
     from slo.alerts.emit import EmitOptions
@@ -132,8 +132,9 @@ def _subject(plan: SloPlan, groups: list[RuleGroup], options: EmitOptions) -> _S
     shape = shape_of(plan, options.exact, options.interval, own)
     timing = shape.setup.timing
     corrected = any(call.id == _REPLACES_EVENTS for call in plan.plugins)
-    # One sample in a window has no rate.
+    # One sample in a window has no rate; a composite reads what others record.
     readable = timing.base.milliseconds >= 2 * timing.fast.milliseconds
+    readable = readable and not isinstance(plan.indicator, CompositeIndicator)
     return _Subject(plan, groups, shape, readable and (options.exact or not corrected))
 
 

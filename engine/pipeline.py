@@ -16,6 +16,7 @@ from slo.alerts.emit import EmitOptions, FileOutput, emit_file, health_artifacts
 from slo.artifact import GENERATED, Artifact
 from slo.burnrate import AlertPolicy
 from slo.checks.identity import check_identities
+from slo.checks.members import check_members
 from slo.checks.options import CheckOptions
 from slo.checks.suite import run_checks
 from slo.diagnostics import Diagnostic, Severity, Span, has_errors, sort_diagnostics
@@ -235,6 +236,7 @@ def finish(
         span = Span(inputs[0].shown)
         diagnostics.append(Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span))
     diagnostics += check_identities(specs.slos)
+    diagnostics += check_members(specs.slos)
     outputs, collisions = _collect(results)
     diagnostics += collisions
     diagnostics += _check_mixture(specs, environment.options)

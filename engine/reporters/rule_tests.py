@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from slo.alerts.alert_texts import target
 from slo.alerts.alert_times import OUTAGE, AlertTime, alert_times
 from slo.duration import Duration
 from slo.engine.promtool import Failure
 from slo.engine.rule_tests import SloVerdict, TestReport
-from slo.numbers import decimal_text
 
 __all__ = ["lines"]
 
@@ -58,15 +58,8 @@ def _title(verdict: SloVerdict, paint: _Paint) -> str:
         word = paint("SKIP", _YELLOW)
     elif verdict.failures:
         word = paint("FAIL", _RED)
-    objective = f"{decimal_text(plan.objective)} % over {_period(plan.time_window)}"
     reason = "" if verdict.tested else ": a plugin of your own changes its rules"
-    return f"{word}  {paint(f'{plan.service} {plan.name}', _BOLD)}  {objective}{reason}"
-
-
-def _period(length: Duration) -> str:
-    """Return days where they are whole; `4w` is no name for a period of 28 days."""
-    days, rest = divmod(length.milliseconds, 86_400_000)
-    return str(length) if rest else f"{days}d"
+    return f"{word}  {paint(f'{plan.service} {plan.name}', _BOLD)}  {target(plan)}{reason}"
 
 
 def _what(time: AlertTime) -> str:

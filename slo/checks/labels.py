@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slo import conventions
 from slo.checks.options import CheckOptions
 from slo.diagnostics import Diagnostic, Severity
-from slo.plan import EventsIndicator, SloPlan
+from slo.plan import CompositeIndicator, EventsIndicator, SloPlan
 from slo.promql import PromqlError, label_names
 
 __all__ = ["check"]
@@ -20,6 +20,7 @@ _RESERVED = frozenset(
         conventions.LABEL_ALERT_KIND,
         conventions.LABEL_LONG_WINDOW,
         conventions.LABEL_SHORT_WINDOW,
+        conventions.LABEL_PERIOD,
     )
 )
 
@@ -66,6 +67,8 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
 def _groups(plan: SloPlan) -> tuple[str, ...] | None:
     """Return the labels of the query's result; `None` when they cannot be told."""
     indicator = plan.indicator
+    if isinstance(indicator, CompositeIndicator):
+        return ()
     query = indicator.total if isinstance(indicator, EventsIndicator) else indicator.error_ratio
     try:
         return label_names(query)

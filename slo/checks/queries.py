@@ -21,15 +21,15 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
             yield from _check_events(indicator)
             if options.exact and plan.alert_on_missing_data and (plan.page or plan.ticket):
                 yield from _check_vanishing(indicator)
-        elif options.exact:
-            yield from _check_ratio(indicator)
+        elif options.exact and isinstance(indicator, RatioIndicator):
+            yield from _check_ratio(indicator, plan)
     except PromqlError:
         # MetricsQL passes only where its plugin allows it; there is nothing to compare then.
         return
 
 
-def _check_ratio(indicator: RatioIndicator) -> Iterator[Diagnostic]:
-    if split_division(indicator.error_ratio) is None:
+def _check_ratio(indicator: RatioIndicator, plan: SloPlan) -> Iterator[Diagnostic]:
+    if plan.timeslices is None and split_division(indicator.error_ratio) is None:
         yield Diagnostic(
             "SLO213",
             Severity.WARNING,

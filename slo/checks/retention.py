@@ -13,11 +13,14 @@ __all__ = ["check"]
 
 def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
     """Report a period longer than the retention, which would silently shorten it."""
-    if options.retention is not None and plan.time_window > options.retention:
+    if options.retention is None:
+        return
+    longest = max(plan.windows, key=lambda window: window.length)
+    if longest.length > options.retention:
         yield Diagnostic(
             "SLO207",
             Severity.ERROR,
-            f"the period of {plan.time_window} is longer than the retention of "
+            f"the period of {longest.length} is longer than the retention of "
             f"{options.retention}: the budget would forget the rest",
             plan.span,
             "raise the server's retention, or shorten the period",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from slo.checks import burn_rates, labels, objective, queries, retention, traffic
+from slo.checks import burn_rates, labels, objective, profile, queries, retention, traffic
 from slo.checks.options import CheckOptions
 from slo.diagnostics import Diagnostic
 from slo.plan import SloPlan
@@ -20,6 +20,7 @@ _CHECKS: tuple[Check, ...] = (
     retention.check,
     queries.check,
     labels.check,
+    profile.check,
 )
 
 

@@ -7,15 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from slo import conventions
-from slo.diagnostics import Diagnostic
+from slo.diagnostics import Diagnostic, Span
 from slo.duration import Duration
 from slo.indicators.catalog import TYPED
 from slo.indicators.params import enclosed, error_from_good
 from slo.plan import (
     AlertMeta,
+    CompositeIndicator,
     EventsIndicator,
     Indicator,
     Link,
+    Member,
     Origin,
     Owner,
     PluginCall,
@@ -38,6 +40,7 @@ from slo.spec.lowering import (
     value_span,
 )
 from slo.spec.queries import report_query
+from slo.spec.windows import read_budgeting, read_windows
 
 __all__ = ["read_owners", "read_service"]
 
@@ -129,15 +132,24 @@ class _ServiceReader:
         objective = Decimal(raw_text(slo, "objective"))
         group_by = tuple(slo.get("group_by") or ())
         indicator = self._indicator(slo["indicator"], slo["name"], objective, group_by)
+        timeslices = read_budgeting(self._context, source, slo)
+        windows = read_windows(self._context, source, slo)
+        if indicator is None or windows is None:
+            return None
+        window, more_windows = windows
         window_span = value_span(source, slo, "window" if "window" in slo else "name")
-        time_window = self._context.default_time_window
-        if "window" in slo:
-            time_window = Duration.parse(slo["window"])
-        policy = resolve_policy(self._context, time_window, window_span)
-        if indicator is None or policy is None:
+        policy = resolve_policy(self._context, window.length, window_span)
+        if policy is None:
             return None
         alerting = slo.get("alerting") or {}
         traffic = slo.get("expected_events_per_hour")
+        events_per_hour = None if traffic is None else Decimal(str(traffic))
+        guard, chosen = alerting.get("min_bad_events", 0), False
+        if events_per_hour is not None and "min_bad_events" not in alerting:
+            from slo.low_traffic import smallest_guard  # of no use to most specs
+
+            guard = smallest_guard(policy, (100 - objective) / 100, events_per_hour)
+            chosen = guard > 0
         links = merged(service.get("links") or {}, slo.get("links") or {})
         return SloPlan(
             id=f"{service['service']}-{slo['name']}",
@@ -145,7 +157,7 @@ class _ServiceReader:
             name=slo["name"],
             description=(slo.get("description") or "").strip(),
             objective=objective,
-            time_window=time_window,
+            time_window=window.length,
             indicator=indicator,
             policy=policy,
             origin=_ORIGIN,
@@ -159,8 +171,12 @@ class _ServiceReader:
             group_by=group_by,
             page=self._alert(slo, alerting, "page"),
             ticket=self._alert(slo, alerting, "ticket"),
-            min_bad_events=alerting.get("min_bad_events", 0),
-            events_per_hour=None if traffic is None else Decimal(str(traffic)),
+            min_bad_events=guard,
+            min_bad_events_chosen=chosen,
+            events_per_hour=events_per_hour,
+            timeslices=timeslices,
+            calendar=window.calendar,
+            more_windows=more_windows,
             plugins=self._plugins(slo),
             alert_on_exhaustion=alerting.get("budget_exhausted", True),
             alert_on_missing_data=alerting.get("missing_data", True),
@@ -190,6 +206,8 @@ class _ServiceReader:
             return self._events(params)
         if kind == "ratio":
             return self._ratio(params)
+        if kind == "composite":
+            return self._composite(params, key_span(self._source, declared, kind))
         if kind == "plugin":
             meta = (self._service["service"], name, objective)
             return plugin_indicator(self._context, self._source, params, meta, self._labels)
@@ -205,6 +223,15 @@ class _ServiceReader:
         error = events["error"] if good is None else error_from_good(good, total)
         spans = value_span(source, events, key), value_span(source, events, "total")
         return EventsIndicator(error, total, *spans, good=good)
+
+    def _composite(self, composite: Map, span: Span) -> Indicator:
+        members = []
+        for entry in composite["members"]:
+            service, _, name = entry["slo"].rpartition("/")
+            weight = Decimal(raw_text(entry, "weight")) if "weight" in entry else Decimal(1)
+            slo_id = f"{service or self._service['service']}-{name}"
+            members.append(Member(slo_id, weight, value_span(self._source, entry, "slo")))
+        return CompositeIndicator(composite["rule"], tuple(members), composite["silent"], span)
 
     def _ratio(self, ratio: Map) -> Indicator:
         key = "error" if "error" in ratio else "good"

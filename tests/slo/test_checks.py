@@ -103,39 +103,6 @@ class TestBurnRates:
         assert [] == codes(make(objective=Decimal(60), page=None, ticket=None))
 
 
-class TestTraffic:
-    @pytest.mark.parametrize(
-        ("fields", "fires"),
-        [
-            ({"events_per_hour": Decimal(10)}, True),
-            # 14.4 times 0.1 % of 348 events in an hour are just above five.
-            ({"events_per_hour": Decimal(347)}, True),
-            ({"events_per_hour": Decimal(348)}, False),
-            ({"events_per_hour": None}, False),
-            ({"events_per_hour": Decimal(10), "min_bad_events": 5}, False),
-            ({"events_per_hour": Decimal(10), "min_bad_events": 4}, True),
-            ({"events_per_hour": Decimal(10), "page": None}, False),
-        ],
-    )
-    def test_a_handful_of_bad_events_must_not_page(
-        self, make: Make, fields: dict[str, Any], fires: bool
-    ) -> None:
-        assert (["SLO206"] if fires else []) == codes(make(**fields))
-
-    @pytest.mark.parametrize(("traffic", "fires"), [(115, True), (116, False)])
-    def test_events_are_counted_over_the_whole_window(
-        self, make: Make, traffic: int, fires: bool
-    ) -> None:
-        """90 days page over three hours at 14.4 times 0.1 %: 115.7 events an hour make five."""
-        plan = make(
-            time_window=days(90),
-            policy=scaled_policy(days(90)),
-            events_per_hour=Decimal(traffic),
-        )
-
-        assert (["SLO206"] if fires else []) == codes(plan)
-
-
 class TestRetention:
     @pytest.mark.parametrize(
         ("retention", "expected"), [(days(29), ["SLO207"]), (days(30), []), (None, [])]
