@@ -153,7 +153,7 @@ def shape_of(
     """
     timing = Timing.of(plan, interval)
     if own is not None:
-        timing = Timing(timing.base, *own, partitions=timing.partitions)
+        timing = timing.with_intervals(*own)
     slices = plan.timeslices
     limit = None
     if slices is not None and slices.target is not None:
@@ -215,7 +215,7 @@ def _shape(
     matchers = _matchers(own_labels, names.LABEL_SEVERITY)
     if exhaustion:
         limit = ((time_window, time_window, float(budget)),)
-        condition = Condition(limit, reaches=True, slow=True)
+        condition = Condition(limit, reaches=True, group="period")
         found.append(
             Expected(
                 names.EXHAUSTED_ALERT, "ticket", "budget_exhausted", "", "", matchers, condition
@@ -258,7 +258,8 @@ def _exact_alerts(
         )
         limits = (_limits(setup.policy, pair, budget),)
         lasting = _steps(meta[1], setup)
-        condition = Condition(limits, lasting, guard, slow=severity == "ticket")
+        group = "slow" if severity == "ticket" else "fast"
+        condition = Condition(limits, lasting, guard, group=group)
         windows, rate = _shown(setup.policy, pair)
         found.append(Expected("", severity, "burn_rate", windows, rate, own, condition))
     return found

@@ -79,8 +79,9 @@ def _time(shape: Shape, alert: Expected) -> AlertTime:
         fires = gone + ceil(MISSING_DATA_FOR.milliseconds / step)
     elif alert.can_fire:
         guard = alert.condition.min_bad_events
-        # A slow group that has just been evaluated sees the outage last.
-        healthy = max(1, setup.timing.slow.milliseconds // step)
+        # A group that has just been evaluated sees the outage last.
+        interval = setup.timing.interval(alert.condition.group)
+        healthy = max(1, interval.milliseconds // step)
         outage = ceil(OUTAGE.milliseconds / step)
         longest = max(long.milliseconds for long, _, _ in alert.condition.pairs)
         after = max(short.milliseconds for _, short, _ in alert.condition.pairs)

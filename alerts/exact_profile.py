@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from slo.alerts import burn_rate_alerts as alerts
-from slo.alerts.exact_rules import Timing, fast_rules, slow_rules
+from slo.alerts.exact_rules import budget_rules, fast_rules, slow_rules
 from slo.alerts.model import RuleGroup
 from slo.alerts.plugins.catalog import BUILTIN_IDS
 from slo.alerts.ruleset import RuleSet
 from slo.alerts.sloth_profile import empty_rule_set, run_plugin
+from slo.alerts.timing import Timing
 from slo.diagnostics import Diagnostic, Severity
 from slo.duration import Duration
 from slo.plan import PluginCall, SloPlan
@@ -43,7 +44,7 @@ def timing_of(
             hint = f"use at most {timing.base}, or profile `sloth`"
             diagnostics.append(Diagnostic("SLO501", Severity.ERROR, message, call.span, hint))
             continue
-        timing = Timing(timing.base, fast, max(fast, slow))
+        timing = timing.with_intervals(fast, max(fast, slow))
     if timing.fast > timing.base:
         message = f"an interval of {timing.fast} leaves gaps between rates over {timing.base}"
         hint = f"give `--interval {timing.base}` or less, or use profile `sloth`"
@@ -63,17 +64,18 @@ def generate(
     timing, diagnostics = timing_of(plan, interval, plugins, version)
     rules = RuleSet(
         sli=RuleGroup(f"slo-fast-{plan.id}", fast_rules(plan, timing), timing.fast),
-        metadata=RuleGroup(f"slo-slow-{plan.id}", slow_rules(plan, timing, version), timing.slow),
+        slow=RuleGroup(f"slo-slow-{plan.id}", slow_rules(plan, timing), timing.slow),
+        metadata=RuleGroup(
+            f"slo-period-{plan.id}", budget_rules(plan, timing, version), timing.period
+        ),
         alerts=RuleGroup(f"slo-alerts-{plan.id}", [], timing.slow),
     )
     for call in sorted(plan.plugins, key=lambda call: call.priority):
         diagnostics += _run(call, plan, version, plugins, rules)
     rules.sli.rules += alerts.page_alerts(plan)
-    rules.metadata.rules += [
-        *alerts.ticket_alerts(plan),
-        *alerts.exhausted_alerts(plan),
-        *alerts.missing_data_alerts(plan, timing),
-    ]
+    assert rules.slow is not None
+    rules.slow.rules += alerts.ticket_alerts(plan) + alerts.missing_data_alerts(plan, timing)
+    rules.metadata.rules += alerts.exhausted_alerts(plan)
     return rules, diagnostics
 
 

@@ -30,6 +30,7 @@ from slo.plan import SloPlan
 __all__ = [
     "DEFAULT_INTERVAL",
     "Timing",
+    "budget_rules",
     "events_in_window",
     "fast_rules",
     "is_weighted",
@@ -123,28 +124,32 @@ def _event_counts(plan: SloPlan, timing: Timing) -> list[Rule]:
     return rules
 
 
-def slow_rules(plan: SloPlan, timing: Timing, version: str) -> list[Rule]:
-    """Return the thinned rates, the long error ratios, the budget and the info series."""
-    rules: list[Rule] = []
-    if plan.timeslices is None:
-        rules += _thinned(plan, timing)
-    for window in _windows(plan, timing):
-        if not timing.is_fast(window):
-            rules.append(_ratio(plan, timing, window, fast=False))
+def slow_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
+    """Return the thinned rates and the error ratios that only tickets look at."""
+    windows = [window for window in _windows(plan, timing) if not timing.is_fast(window)]
+    if not windows:
+        return []
+    rules = [] if plan.timeslices is not None else _thinned(plan, timing, timing.slow)
+    return rules + [_ratio(plan, timing, window, fast=False) for window in windows]
+
+
+def budget_rules(plan: SloPlan, timing: Timing, version: str) -> list[Rule]:
+    """Return rates thinned further, error ratio and budget of each period, and the info series."""
+    rules = [] if plan.timeslices is not None else _thinned(plan, timing, timing.period)
     rules += period_rules(plan, timing)
     rules += window_rules(plan, timing)
     rules += info_rules(plan, version)
     return rules
 
 
-def _thinned(plan: SloPlan, timing: Timing) -> list[Rule]:
+def _thinned(plan: SloPlan, timing: Timing, interval: Duration) -> list[Rule]:
     rules: list[Rule] = []
     for rate, thinned in (
         (names.error_events_rate, names.error_events_thinned),
         (names.total_events_rate, names.total_events_thinned),
     ):
         series = f"{rate(timing.base)}{plan.selector}"
-        expr = f"avg_over_time({series}[{timing.slow}])"
-        name = thinned(timing.base, timing.slow)
+        expr = f"avg_over_time({series}[{interval}])"
+        name = thinned(timing.base, interval)
         rules.append(RecordingRule(name, expr, plan.identity_labels))
     return rules

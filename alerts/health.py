@@ -10,7 +10,7 @@ __all__ = ["GROUP_PATTERN", "HEALTH_FILE", "health_groups"]
 
 HEALTH_FILE = "slo-rules-health"
 # The server labels its own series with file and group, joined by `;`.
-GROUP_PATTERN = ".+;slo-(fast|slow|alerts)-.+"
+GROUP_PATTERN = ".+;slo-(fast|slow|period|alerts)-.+"
 
 
 def health_groups() -> list[RuleGroup]:

@@ -98,7 +98,7 @@ def period_ratio(plan: SloPlan, timing: Timing, window: Duration) -> str:
     if plan.timeslices is not None:
         return f"avg_over_time({names.SLICE_ERROR}{plan.selector}[{window}])"
     bad, every = (
-        f"sum_over_time({name(timing.base, timing.slow)}{plan.selector}[{window}])"
+        f"sum_over_time({name(timing.base, timing.period)}{plan.selector}[{window}])"
         for name in (names.error_events_thinned, names.total_events_thinned)
     )
     return f"{bad}\n/\n({every} > 0)"
@@ -107,7 +107,7 @@ def period_ratio(plan: SloPlan, timing: Timing, window: Duration) -> str:
 def _calendar_ratio(plan: SloPlan, timing: Timing, calendar: Calendar) -> list[Rule]:
     labels = labels_of(plan, calendar.unit)
     # A record stands for the events around its middle: those of midnight belong to both days.
-    lag = Duration(timing.base.milliseconds // 2 + timing.slow.milliseconds // 2)
+    lag = Duration(timing.base.milliseconds // 2 + timing.period.milliseconds // 2)
     rules: list[Rule] = [
         RecordingRule(names.LOCAL_TIME, calendar_rules.local_time(calendar, lag), labels),
         RecordingRule(names.PERIOD_START, calendar_rules.period_start(plan, calendar), labels),
@@ -120,8 +120,8 @@ def _calendar_ratio(plan: SloPlan, timing: Timing, calendar: Calendar) -> list[R
         records = [names.SLICE_ERROR]
     else:
         records = [
-            names.error_events_thinned(timing.base, timing.slow),
-            names.total_events_thinned(timing.base, timing.slow),
+            names.error_events_thinned(timing.base, timing.period),
+            names.total_events_thinned(timing.base, timing.period),
         ]
     for record in records:
         labelled = names.of_period(record, calendar.unit)

@@ -62,14 +62,14 @@ class Condition:
         for_steps: Evaluations for which the condition must have lasted.
         min_bad_events: Bad events in the long window that the alert asks for as well.
         reaches: The ratio need only reach the limit, as with an exhausted budget.
-        slow: The alert stands in the slow group.
+        group: Which group the alert stands in: `fast`, `slow` or `period`.
     """
 
     pairs: tuple[tuple[Duration, Duration, float], ...]
     for_steps: int = 0
     min_bad_events: int = 0
     reaches: bool = False
-    slow: bool = False
+    group: str = "fast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,12 @@ class Play:
         self.length = self._raw.length
         self._ratios: dict[Duration, list[float]] = {}
         self._sums: dict[Duration, tuple[list[float], list[float]]] = {}
-        slow_steps = max(1, timing.slow.milliseconds // timing.fast.milliseconds)
-        # How many evaluations of the fast group pass until the slow one is evaluated again.
-        self.stride = slow_steps if server.own_intervals and setup.exact else 1
+        # How many evaluations of the fast group pass until another one is evaluated again.
+        own = server.own_intervals and setup.exact
+        self._strides = {
+            group: timing.interval(group).milliseconds // timing.fast.milliseconds if own else 1
+            for group in ("fast", "slow", "period")
+        }
         if not setup.exact:
             return
         rates: list[tuple[float, float] | None]
@@ -173,7 +176,15 @@ class Play:
             self._slices = _slices(rates, setup, server)
             return
         present = [1.0 if rate else 0.0 for rate in rates]
-        self._thinned = _thinned(self._records, present, timing, self.stride, server)
+        counted = _Records(present, present, timing.fast.milliseconds, server)
+        self._thinned, self._period = (
+            _thinned(self._records, counted, timing, self._strides[group], group, server)
+            for group in ("slow", "period")
+        )
+
+    def stride(self, group: str) -> int:
+        """Return how many evaluations of the fast group there are to one of *group*."""
+        return self._strides[group]
 
     def ratio(self, window: Duration) -> list[float]:
         """Return the recorded error ratio over *window*; 0 where there is none."""
@@ -205,17 +216,21 @@ class Play:
         timing, records = self._setup.timing, self._records
         if self._setup.sliced:
             found = _quotients(*self._slices.sums(0, window.milliseconds))
-            return found if timing.is_fast(window) else self._held(found[:: self.stride])
+            group = "period" if window == self._setup.policy.time_window else "slow"
+            stride = 1 if timing.is_fast(window) else self._strides[group]
+            return self._held(found[::stride], stride)
         if window == timing.base:
             return _quotients(records.bad, records.every)
         if window == self._setup.policy.time_window:
-            return self._held(_quotients(*self._thinned.sums(0, window.milliseconds)))
+            found = _quotients(*self._period.sums(0, window.milliseconds))
+            return self._held(found, self._strides["period"])
         if timing.is_fast(window):
             return _quotients(*self._fast(window))
         base, slow = timing.base.milliseconds, timing.slow.milliseconds
         older = self._thinned.sums(base // 2 - slow // 2, window.milliseconds - base)
-        near = (records.bad[:: self.stride], records.every[:: self.stride])
-        return self._held(_quotients(*_weighted(near, older, base / slow)))
+        stride = self._strides["slow"]
+        near = (records.bad[::stride], records.every[::stride])
+        return self._held(_quotients(*_weighted(near, older, base / slow)), stride)
 
     def _fast(self, window: Duration) -> tuple[list[float], list[float]]:
         """Return bad and all events of *window* from the unthinned records."""
@@ -229,11 +244,11 @@ class Play:
             self._sums[window] = found
         return found
 
-    def _held(self, values: list[float]) -> list[float]:
-        """Repeat what the slow group records until its next evaluation."""
-        if self.stride == 1:
+    def _held(self, values: list[float], stride: int) -> list[float]:
+        """Repeat what a slower group records until its next evaluation."""
+        if stride == 1:
             return values
-        return [value for value in values for _ in range(self.stride)][: self.length]
+        return [value for value in values for _ in range(stride)][: self.length]
 
 
 def _slices(rates: list[tuple[float, float] | None], setup: Setup, server: Server) -> _Records:
@@ -246,11 +261,16 @@ def _slices(rates: list[tuple[float, float] | None], setup: Setup, server: Serve
 
 
 def _thinned(
-    fast: _Records, present: list[float], timing: Timing, stride: int, server: Server
+    records: _Records,
+    counted: _Records,
+    timing: Timing,
+    stride: int,
+    group: str,
+    server: Server,
 ) -> _Records:
-    bad, every = fast.sums(0, timing.slow.milliseconds)
-    counted = _Records(present, present, timing.fast.milliseconds, server)
-    samples = counted.sums(0, timing.slow.milliseconds)[1]
+    span = timing.interval(group).milliseconds
+    bad, every = records.sums(0, span)
+    samples = counted.sums(0, span)[1]
     return _Records(
         [b / n if n else 0.0 for b, n in zip(bad[::stride], samples[::stride], strict=True)],
         [t / n if n else 0.0 for t, n in zip(every[::stride], samples[::stride], strict=True)],
@@ -287,8 +307,8 @@ def episodes(
 ) -> tuple[Episode, ...]:
     """Return when an alert fires and resets over the timeline *phases*."""
     played = play(setup, feed, server, phases)
-    certain = _firing(setup, played, condition, 1 + _SLACK)
-    possible = _firing(setup, played, condition, 1 - _SLACK)
+    certain = _firing(played, condition, 1 + _SLACK)
+    possible = _firing(played, condition, 1 - _SLACK)
     surely = _runs(certain)
     result: list[Episode] = []
     for first, end in _runs(possible):
@@ -315,30 +335,22 @@ def first_missing(setup: Setup, feed: Feed, server: Server, last: int) -> int:
     return last + whole + (1 if feed.kind in ("gauge", "average") else 0)
 
 
-def _firing(setup: Setup, played: Play, condition: Condition, slack: float) -> list[bool]:
+def _firing(played: Play, condition: Condition, slack: float) -> list[bool]:
     """Return at which evaluations the alert fires, with limits scaled by *slack*."""
-    length, stride = played.length, played.stride
-
-    def read(window: Duration) -> list[float]:
-        found = played.ratio(window)
-        if condition.slow or not setup.exact or setup.timing.is_fast(window):
-            return found
-        # The slow group comes second: the fast one sees what it recorded before.
-        return [0.0, *found[:-1]]
-
+    length, stride = played.length, played.stride(condition.group)
     active = [False] * length
     for long, short, limit in condition.pairs:
         scaled = limit * slack
         if condition.reaches and limit > 0:
-            met = [ratio >= scaled for ratio in read(long)]
+            met = [ratio >= scaled for ratio in played.ratio(long)]
         else:
-            both = zip(read(long), read(short), strict=True)
+            both = zip(played.ratio(long), played.ratio(short), strict=True)
             met = [a > scaled and b > scaled for a, b in both]
         if condition.min_bad_events:
             least = condition.min_bad_events * slack
             met = [m and c >= least for m, c in zip(met, played.bad_events(long), strict=True)]
         active = [a or m for a, m in zip(active, met, strict=True)]
-    held = condition.slow and stride > 1
+    held = stride > 1
     if held:
         active = [active[index - index % stride] for index in range(length)]
     if condition.for_steps:

@@ -19,6 +19,7 @@ class RuleSet:
 
     Args:
         sli: Recorded event rates and error ratios.
+        slow: Error ratios of long windows, where the profile keeps them apart.
         metadata: Objective, budget, burn rates and the info series.
         alerts: Alerting rules.
         extra: Groups that plugins add.
@@ -28,11 +29,13 @@ class RuleSet:
     metadata: RuleGroup
     alerts: RuleGroup
     extra: list[RuleGroup] = field(default_factory=list)
+    slow: RuleGroup | None = None
 
     @property
     def groups(self) -> list[RuleGroup]:
         """Return the groups that hold at least one rule."""
-        return [g for g in (self.sli, self.metadata, self.alerts, *self.extra) if g.rules]
+        slow = () if self.slow is None else (self.slow,)
+        return [g for g in (self.sli, *slow, self.metadata, self.alerts, *self.extra) if g.rules]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -262,9 +262,9 @@ def test_division_is_weighted_and_another_ratio_is_a_plain_mean(tmp_path: Path) 
     first = Scenario(tmp_path, spec(weighted))
     first.counter("requests_total", (60, 600), (60, 6000))
     first.counter("errors_total", (60, 0), (60, 600))
-    first.expect(("1h58m", near("slo:sli_error:ratio_rate2h", 0.09, 0.02)))
+    first.expect(("1h58m", near("slo:sli_error:ratio_rate6h", 0.09, 0.02)))
 
     second = Scenario(tmp_path, spec(plain))
     # A gauge: 0 for an hour, then 1.
     second.series["broken"] = [(60, 0), (1, 1), (59, 0)]
-    second.expect(("2h", near("slo:sli_error:ratio_rate2h", 0.5, 0.03)))
+    second.expect(("2h", near("slo:sli_error:ratio_rate6h", 0.5, 0.03)))

@@ -23,7 +23,8 @@ COUNTER = Feed("counter", inf)
 def setup(policy: AlertPolicy = POLICY, exact: bool = True, step: Duration = STEP) -> Setup:
     base = min(minutes(5), policy.windows[0])
     slow = max(step, min(Duration(step.milliseconds * 4), minutes(2)))
-    return Setup(exact, policy, Timing(base, step, slow))
+    pages = tuple(w for pair in policy.pages for w in (pair.short_window, pair.long_window))
+    return Setup(exact, policy, Timing(base, step, slow, pages))
 
 
 def condition(pair: BurnWindow, policy: AlertPolicy, budget: Decimal, **more: object) -> Condition:
@@ -46,11 +47,11 @@ class TestDetection:
         for pair in (*policy.pages, *policy.tickets):
             theory = detection_time(pair, policy.time_window, budget, Decimal(1))
             assert theory is not None
-            fast = pair.long_window <= minutes(360) or not exact
+            fast = pair in policy.pages or not exact
             interval = 30 if fast else 120
             steps = int(theory) // 30 + 20
 
-            alert = condition(pair, policy, budget, slow=pair in policy.tickets)
+            alert = condition(pair, policy, budget, group="slow" if pair in policy.tickets else "fast")
             found = episodes(setup(policy, exact), COUNTER, STEADY, outage(steps), alert)
 
             fires = (found[0].fires.latest - 4) * 30
@@ -151,9 +152,11 @@ class TestServer:
     def test_slow_group_holds_its_values(self) -> None:
         played = play(setup(), COUNTER, STEADY, outage(40))
         long = played.ratio(days(1))
+        period = played.ratio(POLICY.time_window)
 
-        assert played.stride == 4
+        assert (1, 4, 8) == tuple(played.stride(group) for group in ("fast", "slow", "period"))
         assert all(long[i] == long[i - i % 4] for i in range(len(long)))
+        assert all(period[i] == period[i - i % 8] for i in range(len(period)))
 
 
 @settings(max_examples=60, deadline=None)

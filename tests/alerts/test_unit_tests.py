@@ -241,7 +241,7 @@ class TestMutations:
             ("> (1.12 * 0.005)", "> (2.24 * 0.005)"),
             ("slo:sli_error:ratio_rate10m{sloth_id=\"shop-http\"}[15m]) > (5.6",
              "slo:sli_error:ratio_rate5m{sloth_id=\"shop-http\"}[15m]) > (5.6"),
-            ("[25m] offset 2m30s", "[20m] offset 2m30s"),
+            ("[1h25m] offset 2m30s", "[1h] offset 2m30s"),
             ("[5m] offset 2m30s", "[10m] offset 2m30s"),
             ("offset 2m30s", "offset 5m"),
             ("    10 * slo:error_events:rate5m", "    1 * slo:error_events:rate5m"),
@@ -252,8 +252,8 @@ class TestMutations:
             ("for: 10m", "for: 12m"),
             ("sloth_severity: page", "sloth_severity: ticket"),
             ("absent(slo:total_events:rate5m", "absent(slo:error_events:rate5"),
-            ("sum_over_time(slo:error_events:rate5m_avg2m{sloth_id=\"shop-http\"}[1w])",
-             "avg_over_time(slo:error_events:rate5m_avg2m{sloth_id=\"shop-http\"}[1w])"),
+            ("sum_over_time(slo:error_events:rate5m_avg4m{sloth_id=\"shop-http\"}[1w])",
+             "avg_over_time(slo:error_events:rate5m_avg4m{sloth_id=\"shop-http\"}[1w])"),
         ],
     )  # fmt: skip
     def test_change_is_noticed(self, made: Path, tmp_path: Path, before: str, after: str) -> None:

@@ -185,9 +185,11 @@ class TestCompile:
         result = slo("compile", write_spec())
 
         groups = yaml.safe_load(result.stdout)["groups"]
-        assert ["slo-fast-checkout-availability", "slo-slow-checkout-availability"] == [
-            g["name"] for g in groups
-        ]
+        assert [
+            "slo-fast-checkout-availability",
+            "slo-slow-checkout-availability",
+            "slo-period-checkout-availability",
+        ] == [g["name"] for g in groups]
         assert "" == result.stderr
 
     def test_standard_input_and_several_files_become_documents(
