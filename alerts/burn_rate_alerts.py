@@ -15,6 +15,7 @@ from slo.numbers import decimal_text
 from slo.plan import AlertMeta, SloPlan
 
 __all__ = [
+    "HOLD",
     "MISSING_DATA_FOR",
     "exhausted_alerts",
     "missing_data_alerts",
@@ -26,7 +27,7 @@ __all__ = [
 MISSING_DATA_FOR = minutes(10)
 # A service that dies takes its series along, and no data is not recovery: a burn-rate alert
 # outlives its data until the alert on missing data has taken over.
-_HOLD = minutes(15)
+HOLD = minutes(15)
 
 
 def page_alerts(plan: SloPlan) -> list[Rule]:
@@ -81,7 +82,7 @@ def _burn_rate_expression(plan: SloPlan, pair: BurnWindow) -> str:
 
 
 def _held(series: str) -> str:
-    return f"last_over_time({series}[{_HOLD}])"
+    return f"last_over_time({series}[{HOLD}])"
 
 
 def exhausted_alerts(plan: SloPlan) -> list[Rule]:

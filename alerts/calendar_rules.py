@@ -10,33 +10,29 @@ evaluations and backfilled history change nothing.
 from __future__ import annotations
 
 from slo import conventions as names
-from slo.duration import Duration, days, hours
+from slo.duration import Duration
 from slo.plan import Calendar, SloPlan
 from slo.time_zones import offset_changes
 
 __all__ = [
-    "LONGEST",
     "current_period",
     "days_in_period",
     "elapsed",
     "local_time",
     "of_current_period",
     "period_start",
+    "seconds_elapsed",
+    "series",
+    "with_period",
 ]
 
 _DAY = 86_400
 # Unix time began on a Thursday; the first Monday was the fifth of January.
 _FIRST_MONDAY = 4 * _DAY
 
-# The longest that a period of each kind can be, with an hour for the end of summer time.
-LONGEST = {
-    "week": days(7) + hours(1),
-    "month": days(31) + hours(1),
-    "quarter": days(92) + hours(1),
-}
 
-
-def _series(plan: SloPlan, name: str, calendar: Calendar) -> str:
+def series(plan: SloPlan, name: str, calendar: Calendar) -> str:
+    """Return the selector of one of an SLO's series for *calendar*."""
     return f'{name}{{{names.LABEL_ID}="{plan.id}",{names.LABEL_WINDOW}="{calendar.unit}"}}'
 
 
@@ -48,19 +44,20 @@ def local_time(calendar: Calendar, lag: Duration) -> str:
     time zones.
     """
     offset, changes = offset_changes(calendar.time_zone)
-    terms = [f"time() - {int(lag.seconds)}"]
+    before = int(lag.seconds)
+    terms = [f"time() - {before}"]
     if offset:
         terms.append(f"{'-' if offset < 0 else '+'} {abs(offset)}")
     for moment, jump in changes:
         sign = "-" if jump < 0 else "+"
-        terms.append(f"{sign} {abs(jump)} * (time() >= bool {moment})")
+        terms.append(f"{sign} {abs(jump)} * (time() >= bool {moment + before})")
     lines = [" ".join(terms[:2])] + [f"  {term}" for term in terms[2:]]
     return "vector(\n  " + "\n".join(lines) + "\n)"
 
 
 def period_start(plan: SloPlan, calendar: Calendar) -> str:
     """Return the expression of the present period's first day, as the number YYYYMMDD."""
-    now = _series(plan, names.LOCAL_TIME, calendar)
+    now = series(plan, names.LOCAL_TIME, calendar)
     if calendar.unit == "week":
         monday = f"({now} - {_DAY} * ((day_of_week({now}) + 6) % 7))"
         return f"10000 * year({monday})\n+ 100 * month({monday})\n+ day_of_month({monday})"
@@ -77,7 +74,7 @@ def _leap(now: str) -> str:
 
 def days_in_period(plan: SloPlan, calendar: Calendar) -> str:
     """Return the expression of the present period's length in days."""
-    now = _series(plan, names.LOCAL_TIME, calendar)
+    now = series(plan, names.LOCAL_TIME, calendar)
     if calendar.unit == "week":
         return f"0 * {now} + 7"
     if calendar.unit == "month":
@@ -88,10 +85,16 @@ def days_in_period(plan: SloPlan, calendar: Calendar) -> str:
 
 
 def elapsed(plan: SloPlan, calendar: Calendar) -> str:
-    """Return the expression of the share of the present period that is over, in days of 24 h."""
-    now = _series(plan, names.LOCAL_TIME, calendar)
+    """Return the expression of the share of the present period that is over."""
+    passed, length = seconds_elapsed(plan, calendar), days_in_period(plan, calendar)
+    return f"(\n{passed}\n)\n/\n({_DAY} * ({length}))"
+
+
+def seconds_elapsed(plan: SloPlan, calendar: Calendar) -> str:
+    """Return the expression of the present period's time so far, in days of 24 h."""
+    now = series(plan, names.LOCAL_TIME, calendar)
     if calendar.unit == "week":
-        return f"(({now} - {_FIRST_MONDAY}) % {7 * _DAY}) / {7 * _DAY}"
+        return f"({now} - {_FIRST_MONDAY}) % {7 * _DAY}"
     whole_days = f"day_of_month({now}) - 1"
     if calendar.unit == "quarter":
         month = f"month({now})"
@@ -101,14 +104,19 @@ def elapsed(plan: SloPlan, calendar: Calendar) -> str:
         third = f"(59 + {_leap(now)}) * ({month} == bool 3) + 61 * ({month} == bool 6)"
         third += f" + 62 * ({month} == bool 9) + 61 * ({month} == bool 12)"
         whole_days = f"{whole_days}\n    + {second}\n    + {third}"
-    passed = f"(\n    {whole_days}\n  ) * {_DAY} + {now} % {_DAY}"
-    return f"(\n  {passed}\n)\n/\n({_DAY} * ({days_in_period(plan, calendar)}))"
+    return f"(\n    {whole_days}\n  ) * {_DAY} + {now} % {_DAY}"
 
 
 def current_period(plan: SloPlan, calendar: Calendar) -> str:
     """Return one series whose label is the present period's first day."""
-    start = _series(plan, names.PERIOD_START, calendar)
+    start = series(plan, names.PERIOD_START, calendar)
     return f'count_values by ({names.LABEL_ID}) ("{names.LABEL_PERIOD}", {start})'
+
+
+def with_period(plan: SloPlan, calendar: Calendar, selected: str) -> str:
+    """Return *selected* with the present period's first day as a label."""
+    present = current_period(plan, calendar)
+    return f"{selected}\n+ on ({names.LABEL_ID}) group_left ({names.LABEL_PERIOD})\n0 * {present}"
 
 
 def of_current_period(plan: SloPlan, calendar: Calendar, summed: str) -> str:

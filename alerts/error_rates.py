@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
+from typing import NamedTuple
 
 from slo.alerts.alert_schedule import Expected, moments, shape_of
 from slo.alerts.event_model import Feed, Phase, Server
@@ -81,10 +82,16 @@ class RateOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """Hold the outcome for SLOs that have policy and objective in common."""
+    """
+    Hold the outcome for SLOs that have policy and objective in common.
+
+    Args:
+        min_bad_events: The guard of their burn-rate alerts, as compiled.
+    """
 
     plans: tuple[SloPlan, ...]
     rates: tuple[RateOutcome, ...]
+    min_bad_events: int
 
     @property
     def plan(self) -> SloPlan:
@@ -107,19 +114,23 @@ def simulate(
     for plan in plans:
         groups.setdefault(_likeness(plan, exact, interval), []).append(plan)
     return tuple(
-        Simulation(tuple(alike), _outcomes(alike[0], exact, interval, error_ratios))
-        for alike in groups.values()
+        _simulation(tuple(alike), exact, interval, error_ratios) for alike in groups.values()
     )
 
 
-def expected_detection(plan: SloPlan, severity: str, error_ratio: Decimal) -> Duration | None:
+def expected_detection(
+    simulation: Simulation, severity: str, error_ratio: Decimal
+) -> Duration | None:
     """Return when theory has the first alert of *severity* fire; `None` for never."""
-    if (plan.page if severity == "page" else plan.ticket) is None:
+    plan = simulation.plan
+    meta = plan.page if severity == "page" else plan.ticket
+    if meta is None:
         return None
     effective = _effective(plan, error_ratio)
     chosen = _pairs(plan.policy, severity)
-    found = [_expected_fires(plan, pair, effective, plan.min_bad_events) for pair in chosen]
-    return min((each for each in found if each is not None), default=None)
+    found = [_expected_fires(plan, pair, effective, simulation.min_bad_events) for pair in chosen]
+    first = min((each for each in found if each is not None), default=None)
+    return first if first is None or meta.for_ is None else first + meta.for_
 
 
 def _likeness(plan: SloPlan, exact: bool, interval: Duration) -> object:
@@ -134,9 +145,10 @@ def _likeness(plan: SloPlan, exact: bool, interval: Duration) -> object:
     return shape.setup, plan.objective, plan.window, alerts, traffic
 
 
-def _outcomes(
-    plan: SloPlan, exact: bool, interval: Duration, error_ratios: Sequence[Decimal]
-) -> tuple[RateOutcome, ...]:
+def _simulation(
+    plans: tuple[SloPlan, ...], exact: bool, interval: Duration, error_ratios: Sequence[Decimal]
+) -> Simulation:
+    plan = plans[0]
     shape = shape_of(plan, exact, interval)
     watched = [alert for alert in shape.alerts if alert.condition is not None]
     budget = plan.error_budget
@@ -149,7 +161,8 @@ def _outcomes(
     moments.cache_clear()
     episodes.cache_clear()
     play.cache_clear()
-    return tuple(found)
+    guards = [alert.condition.min_bad_events for alert in watched if alert.condition]
+    return Simulation(plans, tuple(found), max(guards, default=0))
 
 
 def _effective(plan: SloPlan, ratio: Decimal) -> Decimal:
@@ -163,7 +176,7 @@ def _effective(plan: SloPlan, ratio: Decimal) -> Decimal:
 def _alert(plan: SloPlan, setup: Setup, alert: Expected, ratio: Decimal) -> AlertAtRate:
     effective = _effective(plan, ratio)
     theory = _theory(plan, setup, alert, effective)
-    fires, resets = _measured(plan, setup, alert, ratio, theory[0])
+    fires, resets = _measured(plan, setup, alert, ratio, theory)
     spent = outage = None
     if fires is not None:
         outage = Duration(round(effective * fires.milliseconds))
@@ -176,22 +189,35 @@ def _alert(plan: SloPlan, setup: Setup, alert: Expected, ratio: Decimal) -> Aler
         alert.burn_rate,
         fires,
         resets,
-        *theory,
+        theory.fires,
+        theory.resets,
         spent,
         outage,
     )
 
 
-def _theory(
-    plan: SloPlan, setup: Setup, alert: Expected, effective: Decimal
-) -> tuple[Duration | None, Duration | None]:
+class _Theory(NamedTuple):
+    """
+    Hold what the formulas say of one alert.
+
+    Args:
+        all_true: Time until every pair of windows that can be true is.
+    """
+
+    fires: Duration | None = None
+    resets: Duration | None = None
+    all_true: Duration | None = None
+
+
+def _theory(plan: SloPlan, setup: Setup, alert: Expected, effective: Decimal) -> _Theory:
     budget = plan.error_budget
     if not alert.burns:
-        if effective <= 0 or effective < budget:
-            return None, None
-        return Duration(round(plan.time_window.milliseconds * budget / effective)), None
+        if effective <= budget:
+            return _Theory()
+        gone = Duration(round(plan.time_window.milliseconds * budget / effective))
+        return _Theory(gone, None, gone)
     assert alert.condition is not None
-    lasting = alert.condition.for_steps * setup.timing.fast.milliseconds
+    lasting = Duration(alert.condition.for_steps * setup.timing.fast.milliseconds)
     guard = alert.condition.min_bad_events
     begins: list[Duration] = []
     ends: list[Duration] = []
@@ -200,15 +226,17 @@ def _theory(
         fires = _expected_fires(plan, pair, effective, guard)
         if fires is None or f"{pair.long_window}/{pair.short_window}" not in shown:
             continue
-        begins.append(Duration(fires.milliseconds + lasting))
+        begins.append(fires + lasting)
         reset = reset_time(pair, plan.time_window, budget, effective)
         if guard and plan.events_per_hour:
             # The bad events that the guard counts leave the long window, too.
             kept = pair.long_window.seconds - _collected(plan, guard, effective)
             reset = min(reset, Decimal(kept))
         ends.append(Duration(round(reset * 1000)))
+    if not begins:
+        return _Theory()
     # Any of the pairs is enough, so the first fires it and the last one resets it.
-    return min(begins, default=None), max(ends, default=None)
+    return _Theory(min(begins), max(ends), max(begins))
 
 
 def _pairs(policy: AlertPolicy, severity: str) -> tuple[BurnWindow, BurnWindow]:
@@ -238,7 +266,7 @@ def _expected_fires(
 
 
 def _measured(
-    plan: SloPlan, setup: Setup, alert: Expected, ratio: Decimal, theory: Duration | None
+    plan: SloPlan, setup: Setup, alert: Expected, ratio: Decimal, theory: _Theory
 ) -> tuple[Duration | None, Duration | None]:
     """
     Return when *alert* fires and resets in the arithmetic of the rules.
@@ -248,16 +276,16 @@ def _measured(
     """
     assert alert.condition is not None
     step = setup.timing.fast.milliseconds
-    stride = max(1, setup.timing.slow.milliseconds // step)
+    # The group has just been evaluated, so it sees the errors last.
+    stride = max(1, setup.timing.interval(alert.condition.group).milliseconds // step)
     longest = max(long.milliseconds for long, _, _ in alert.condition.pairs)
     margin = ceil(2 * setup.timing.base.milliseconds / step) + 4 * stride
-    ahead = longest if theory is None else theory.milliseconds
-    if theory is None and not alert.burns:
+    ahead = longest if theory.all_true is None else theory.all_true.milliseconds
+    if theory.all_true is None and not alert.burns:
         return None, None
     outage = ceil(ahead / step) + margin + alert.condition.for_steps
     short = max(short.milliseconds for _, short, _ in alert.condition.pairs)
     recovery = ceil(short / step) + margin if alert.burns else 0
-    # The slow group has just been evaluated, so it sees the errors last.
     phases = (Phase(stride, 0.0), Phase(outage, float(ratio)), Phase(recovery, 0.0))
     began, ended = moments(setup, _feed(plan, setup), (_SERVER,), phases, alert.condition)
     if began is None or began.latest > stride + outage:

@@ -16,6 +16,7 @@ from slo.alerts.event_rates import block, event_rates, is_weighted, rates_count_
 from slo.alerts.model import RecordingRule, Rule
 from slo.alerts.period_rules import (
     burn_rate,
+    calendar_slice_rules,
     info_rules,
     labels_of,
     period_rules,
@@ -79,7 +80,9 @@ def _ratio_template(timing: Timing, window: Duration, fast: bool) -> str:
 
 def _ratio(plan: SloPlan, timing: Timing, window: Duration, fast: bool) -> Rule:
     if plan.timeslices is not None:
-        expr = f"avg_over_time({names.SLICE_ERROR}{plan.selector}[{window}])"
+        slices = f"{names.SLICE_ERROR}{plan.selector}"
+        # A range of one slice may hold the one before as well: ranges of Prometheus 2 are closed.
+        expr = slices if window == timing.base else f"avg_over_time({slices}[{window}])"
     else:
         expr = _ratio_template(timing, window, fast).replace(_SELECTOR, plan.selector)
     return RecordingRule(names.error_ratio(window), expr, labels_of(plan, str(window)))
@@ -96,6 +99,7 @@ def fast_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
     rules = event_rates(plan, timing.base)
     if plan.timeslices is not None:
         rules.append(slice_rule(plan, plan.timeslices, timing))
+        rules += calendar_slice_rules(plan, timing)
     windows = _windows(plan, timing)
     rules += [_ratio(plan, timing, w, fast=True) for w in windows if timing.is_fast(w)]
     current = f"{names.error_ratio(windows[0])}{plan.selector}"

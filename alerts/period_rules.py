@@ -6,14 +6,21 @@ from decimal import Decimal
 
 from slo import conventions as names
 from slo.alerts import calendar_rules
-from slo.alerts.event_rates import block
+from slo.alerts.event_rates import block, rates_count_per_window
 from slo.alerts.model import RecordingRule, Rule
 from slo.alerts.timing import Timing
 from slo.duration import Duration
 from slo.numbers import decimal_text, go_float
 from slo.plan import Calendar, ComplianceWindow, SloPlan
 
-__all__ = ["burn_rate", "info_rules", "labels_of", "period_rules", "window_rules"]
+__all__ = [
+    "burn_rate",
+    "calendar_slice_rules",
+    "info_rules",
+    "labels_of",
+    "period_rules",
+    "window_rules",
+]
 
 
 def labels_of(plan: SloPlan, window: str | None = None) -> dict[str, str]:
@@ -50,12 +57,11 @@ def _projected(plan: SloPlan, calendar: Calendar) -> Rule:
     `1 - bad(so far) / (B * total(so far) / elapsed)`; the remaining budget compares with the
     events so far only, which on the first day of a month is not much.
     """
-    passed = f'{names.PERIOD_ELAPSED}{{{names.LABEL_WINDOW}="{calendar.unit}"}}'
-    selected = passed.replace("{", f'{{{names.LABEL_ID}="{plan.id}",')
-    expr = (
-        f"1 - {names.PERIOD_BURN_RATE}{plan.selector}\n"
-        f"* on ({names.LABEL_ID}) group_left ()\n{selected}"
-    )
+    expr = f"1 - {names.PERIOD_BURN_RATE}{plan.selector}"
+    if plan.error_budget:
+        # Without a budget the burn rate may be infinite, and infinity times zero is no number.
+        passed = calendar_rules.series(plan, names.PERIOD_ELAPSED, calendar)
+        expr += f"\n* on ({names.LABEL_ID}) group_left ()\n{passed}"
     return RecordingRule(names.PROJECTED_BUDGET_REMAINING, expr, labels_of(plan))
 
 
@@ -84,58 +90,107 @@ def _ratio_series(plan: SloPlan, window: ComplianceWindow) -> str:
 
 
 def _ratio_rules(plan: SloPlan, timing: Timing, window: ComplianceWindow) -> list[Rule]:
-    if window.calendar is not None:
-        return _calendar_ratio(plan, timing, window.calendar)
-    if window.length in plan.policy.windows:
-        return []  # recorded already, for the alerts
-    expr = period_ratio(plan, timing, window.length)
+    """Return what happened in *window*: bad and all events or slices, their ratio, coverage."""
     labels = labels_of(plan, window.name)
-    return [RecordingRule(_ratio_name(window), expr, labels)]
-
-
-def period_ratio(plan: SloPlan, timing: Timing, window: Duration) -> str:
-    """Return the expression of the error ratio over *window*, from thinned records."""
+    rules: list[Rule] = []
+    if window.calendar is not None:
+        rules += _calendar_rules(plan, timing, window.calendar)
     if plan.timeslices is not None:
-        return f"avg_over_time({names.SLICE_ERROR}{plan.selector}[{window}])"
-    bad, every = (
-        f"sum_over_time({name(timing.base, timing.period)}{plan.selector}[{window}])"
-        for name in (names.error_events_thinned, names.total_events_thinned)
+        step, scale, word = timing.fast, "", "slices"
+        record = names.SLICE_ERROR
+        bad = _over(plan, "sum", record, window)
+        every = measured = _over(plan, "count", record, window)
+    else:
+        step, word = timing.period, "events"
+        # A query that counts per window holds each event for one base window.
+        per_window = timing.base.seconds if rates_count_per_window(plan) else 1
+        scale = f"{go_float(step.seconds / per_window)} * "
+        bad = _over(plan, "sum", names.error_events_thinned(timing.base, step), window)
+        record = names.total_events_thinned(timing.base, step)
+        every = _over(plan, "sum", record, window)
+        measured = _over(plan, "count", record, window)
+    bad_name, every_name = (
+        names.counted_in(f"error_{word}", window.name),
+        names.counted_in(f"total_{word}", window.name),
     )
-    return f"{bad}\n/\n({every} > 0)"
+    rules += [
+        RecordingRule(bad_name, scale + bad, labels),
+        RecordingRule(every_name, scale + every, labels),
+        RecordingRule(names.COVERAGE, _coverage(plan, measured, window, step), labels),
+    ]
+    if window.calendar is not None or window.length not in plan.policy.windows:
+        ratio = f"{bad_name}{plan.selector}\n/\n({every_name}{plan.selector} > 0)"
+        rules.append(RecordingRule(_ratio_name(window), ratio, labels))
+    return rules
 
 
-def _calendar_ratio(plan: SloPlan, timing: Timing, calendar: Calendar) -> list[Rule]:
-    labels = labels_of(plan, calendar.unit)
-    # A record stands for the events around its middle: those of midnight belong to both days.
-    lag = Duration(timing.base.milliseconds // 2 + timing.period.milliseconds // 2)
-    rules: list[Rule] = [
+def _over(plan: SloPlan, function: str, record: str, window: ComplianceWindow) -> str:
+    """Return *function* of all records in *window*."""
+    calendar = window.calendar
+    if calendar is None:
+        return f"{function}_over_time({record}{plan.selector}[{window.length}])"
+    labelled = names.of_period(record, calendar.unit)
+    over = f"{function}_over_time({labelled}{plan.selector}[{calendar.longest}])"
+    return calendar_rules.of_current_period(plan, calendar, over)
+
+
+def _coverage(plan: SloPlan, measured: str, window: ComplianceWindow, step: Duration) -> str:
+    """
+    Return the share of the window that has been measured.
+
+    Less than 1 says that the server has forgotten the rest, was down, or has just begun.
+    """
+    if window.calendar is None:
+        return f"clamp_max({measured} / {go_float(window.length.seconds / step.seconds)}, 1)"
+    passed = calendar_rules.seconds_elapsed(plan, window.calendar)
+    return (
+        f"clamp_max(\n{block(measured)}\n  / on ({names.LABEL_ID}) group_left ()\n"
+        f"  (({passed}) / {go_float(step.seconds)})\n, 1)"
+    )
+
+
+def calendar_slice_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
+    """Return the slices labelled by the calendar; they are recorded once each, like the slices."""
+    rules: list[Rule] = []
+    for calendar in [window.calendar for window in plan.windows if window.calendar is not None]:
+        lag = Duration(timing.base.milliseconds // 2)
+        rules += _date(plan, calendar, lag)
+        rules.append(_labelled(plan, calendar, names.SLICE_ERROR))
+    return rules
+
+
+def _calendar_rules(plan: SloPlan, timing: Timing, calendar: Calendar) -> list[Rule]:
+    """Return where in the calendar we are, and the records labelled by it."""
+    rules: list[Rule] = []
+    if plan.timeslices is None:
+        # A record stands for the events around its middle: those of midnight belong to both days.
+        lag = Duration(timing.base.milliseconds // 2 + timing.period.milliseconds // 2)
+        rules += _date(plan, calendar, lag)
+        rules += [
+            _labelled(plan, calendar, thinned(timing.base, timing.period))
+            for thinned in (names.error_events_thinned, names.total_events_thinned)
+        ]
+    passed = calendar_rules.elapsed(plan, calendar)
+    rules.append(RecordingRule(names.PERIOD_ELAPSED, passed, _date_labels(plan, calendar)))
+    return rules
+
+
+def _date(plan: SloPlan, calendar: Calendar, lag: Duration) -> list[Rule]:
+    labels = _date_labels(plan, calendar)
+    return [
         RecordingRule(names.LOCAL_TIME, calendar_rules.local_time(calendar, lag), labels),
         RecordingRule(names.PERIOD_START, calendar_rules.period_start(plan, calendar), labels),
-        RecordingRule(names.PERIOD_ELAPSED, calendar_rules.elapsed(plan, calendar), labels),
     ]
-    longest = calendar_rules.LONGEST[calendar.unit]
-    present = calendar_rules.current_period(plan, calendar)
-    sums = []
-    if plan.timeslices is not None:
-        records = [names.SLICE_ERROR]
-    else:
-        records = [
-            names.error_events_thinned(timing.base, timing.period),
-            names.total_events_thinned(timing.base, timing.period),
-        ]
-    for record in records:
-        labelled = names.of_period(record, calendar.unit)
-        expr = (
-            f"{record}{plan.selector}\n"
-            f"* on ({names.LABEL_ID}) group_left ({names.LABEL_PERIOD})\n{present}"
-        )
-        rules.append(RecordingRule(labelled, expr, plan.identity_labels))
-        function = "sum" if plan.timeslices is None else "avg"
-        summed = f"{function}_over_time({labelled}{plan.selector}[{longest}])"
-        sums.append(calendar_rules.of_current_period(plan, calendar, summed))
-    expr = sums[0] if len(sums) == 1 else f"{sums[0]}\n/\n(\n{block(sums[1])}\n> 0)"
-    rules.append(RecordingRule(names.calendar_error_ratio(calendar.unit), expr, labels))
-    return rules
+
+
+def _date_labels(plan: SloPlan, calendar: Calendar) -> dict[str, str]:
+    # No label of the user: where one changes, the series with the old one lives on for minutes.
+    return {**plan.identity_labels, names.LABEL_WINDOW: calendar.unit}
+
+
+def _labelled(plan: SloPlan, calendar: Calendar, record: str) -> Rule:
+    labelled = calendar_rules.with_period(plan, calendar, f"{record}{plan.selector}")
+    return RecordingRule(names.of_period(record, calendar.unit), labelled, plan.identity_labels)
 
 
 def info_rules(plan: SloPlan, version: str) -> list[Rule]:

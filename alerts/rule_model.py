@@ -215,6 +215,8 @@ class Play:
     def _exact(self, window: Duration) -> list[float]:
         timing, records = self._setup.timing, self._records
         if self._setup.sliced:
+            if window == timing.base:
+                return _quotients(self._slices.bad, self._slices.every)
             found = _quotients(*self._slices.sums(0, window.milliseconds))
             group = "period" if window == self._setup.policy.time_window else "slow"
             stride = 1 if timing.is_fast(window) else self._strides[group]

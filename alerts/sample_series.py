@@ -10,6 +10,7 @@ from itertools import combinations, islice, product
 
 from slo.alerts.indicator_form import Form, IndicatorForm, Term
 from slo.alerts.regex_sample import matching_texts
+from slo.indicators.params import series
 from slo.promql import Matcher, Selector
 
 __all__ = ["OTHER_VALUES", "Sample", "World", "escaped", "total_per_event"]
@@ -41,8 +42,7 @@ class Sample:
 
     def __str__(self) -> str:
         """Print in the notation of a series selector."""
-        inner = ",".join(f'{name}="{escaped(value)}"' for name, value in self.labels)
-        return f"{self.metric}{{{inner}}}" if inner else self.metric
+        return series(self.metric, dict(self.labels))
 
 
 def escaped(value: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from slo import conventions as names
 from slo.alerts.model import RecordingRule, Rule
 from slo.alerts.timing import Timing
@@ -9,6 +11,9 @@ from slo.numbers import decimal_text
 from slo.plan import SloPlan, Timeslices
 
 __all__ = ["slice_rule"]
+
+# A slice exactly on its target is good, whatever the last digits of two divided rates.
+_ROUNDING = Decimal("0.000000001")
 
 
 def slice_rule(plan: SloPlan, slices: Timeslices, timing: Timing) -> Rule:
@@ -21,7 +26,8 @@ def slice_rule(plan: SloPlan, slices: Timeslices, timing: Timing) -> Rule:
     total = f"{names.total_events_rate(timing.base)}{plan.selector}"
     value = f"{names.error_events_rate(timing.base)}{plan.selector}\n/\n({total} > 0)"
     if slices.target is not None:
-        value = f"({value})\n> bool {decimal_text((100 - slices.target) / 100)}"
+        limit = (100 - slices.target) / 100 + _ROUNDING
+        value = f"({value})\n> bool {decimal_text(limit)}"
     if slices.empty == "good":
         value = f"({value})\nor\n0 * {total}"
     elif slices.empty == "bad":

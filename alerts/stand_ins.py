@@ -51,7 +51,9 @@ def stand_in(plan: SloPlan, groups: list[RuleGroup], setup: Setup) -> StandIn:
                 series.append((_series(rule, group_labels), fed[rule.record]))
             elif setup.exact or not _reads_raw(rule, plan):
                 rules.append(rule)
-            if not isinstance(rule, AlertingRule) and ":increase" in rule.record:
+            if isinstance(rule, AlertingRule) or names.LABEL_WINDOW in rule.labels:
+                continue
+            if ":increase" in rule.record:
                 events = float(rule.expr.partition(" ")[0])
         if rules:
             kept.append(RuleGroup(group.name, rules, group.interval))

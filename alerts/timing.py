@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from slo.duration import Duration, minutes, seconds
-from slo.plan import CompositeIndicator, SloPlan
+from slo.plan import SloPlan
 
 __all__ = ["DEFAULT_INTERVAL", "Timing"]
 
@@ -46,10 +46,8 @@ class Timing:
         """
         if plan.timeslices is not None:
             length = plan.timeslices.length
-            composite = isinstance(plan.indicator, CompositeIndicator)
-            base = plan.policy.windows[0] if composite else length
             slow = max(length, _LONGEST_SLOW_INTERVAL)
-            return cls(base, length, slow, _page_windows(plan), partitions=base == length)
+            return cls(length, length, slow, _page_windows(plan), partitions=True)
         base = min(_BASE_WINDOW, plan.policy.windows[0])
         slow = min(Duration(interval.milliseconds * 4), _LONGEST_SLOW_INTERVAL, base)
         return cls(base, interval, max(interval, slow), _page_windows(plan))
@@ -70,7 +68,9 @@ class Timing:
         return window == self.base or window in self.pages
 
     def with_intervals(self, fast: Duration, slow: Duration) -> Timing:
-        """Return the same with other intervals of the first two groups."""
+        """Return the same with other intervals of the first two groups; slices keep theirs."""
+        if self.partitions:
+            return self
         return replace(self, fast=fast, slow=slow)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from slo.duration import Duration
 
 __all__ = [
+    "COVERAGE",
     "CURRENT_BURN_RATE",
     "ERROR_BUDGET",
     "ERROR_BUDGET_REMAINING",
@@ -46,6 +47,7 @@ __all__ = [
     "WINDOW_BURN_RATE",
     "budget_remaining",
     "calendar_error_ratio",
+    "counted_in",
     "error_events_increase",
     "error_events_rate",
     "error_events_thinned",
@@ -104,6 +106,9 @@ PERIOD_START = "slo:period_start:date"
 PERIOD_ELAPSED = "slo:period_elapsed:ratio"
 PROJECTED_BUDGET_REMAINING = "slo:period_error_budget_remaining:projected"
 
+# Ours: the share of a compliance window that has been measured.
+COVERAGE = "slo:period_coverage:ratio"
+
 # Ours: the error ratio of one slice of time, where slices are counted instead of events.
 SLICE_ERROR = "slo:slice_error:ratio"
 
@@ -121,6 +126,11 @@ def calendar_error_ratio(unit: str) -> str:
 def budget_remaining(calendar: bool) -> str:
     """Return the series that tells when a budget is gone; of a calendar's, the projected one."""
     return PROJECTED_BUDGET_REMAINING if calendar else ERROR_BUDGET_REMAINING
+
+
+def counted_in(what: str, window: str) -> str:
+    """Return the name of how many of *what* (such as `error_events`) a compliance window holds."""
+    return f"slo:{what}:count{window if window[0].isdigit() else f'_{window}'}"
 
 
 def of_period(series: str, unit: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from slo import conventions
 from slo.burnrate import AlertPolicy
 from slo.diagnostics import Span
-from slo.duration import Duration
+from slo.duration import Duration, days, hours
 
 __all__ = [
     "AlertMeta",
@@ -117,6 +117,11 @@ class Calendar(NamedTuple):
     unit: str
     time_zone: str
 
+    @property
+    def longest(self) -> Duration:
+        """Return the longest that it can be: an hour more at the end of summer time."""
+        return days({"week": 7, "month": 31, "quarter": 92}[self.unit]) + hours(1)
+
 
 class ComplianceWindow(NamedTuple):
     """
@@ -134,6 +139,11 @@ class ComplianceWindow(NamedTuple):
     def name(self) -> str:
         """Return what series and their label `sloth_window` call it: `30d`, or `month`."""
         return str(self.length) if self.calendar is None else self.calendar.unit
+
+    @property
+    def longest(self) -> Duration:
+        """Return how far back its rules look."""
+        return self.length if self.calendar is None else self.calendar.longest
 
 
 class AlertMeta(NamedTuple):

@@ -167,12 +167,16 @@ def stripped(node: Any) -> Any:
 def walk(node: Any) -> Iterator[Any]:
     """Yield *node* and every expression below it."""
     yield node
+    for child in _children(node):
+        yield from walk(child)
+
+
+def _children(node: Any) -> Iterator[Any]:
     for name in ("expr", "lhs", "rhs", "param", "vector_selector"):
         child = getattr(node, name, None)
         if child is not None:
-            yield from walk(child)
-    for argument in getattr(node, "args", None) or ():
-        yield from walk(argument)
+            yield child
+    yield from getattr(node, "args", None) or ()
 
 
 def selectors(template: str) -> list[Selector]:
@@ -202,8 +206,17 @@ def selector_of(node: Any) -> Selector:
 
 def counts_per_window(template: str) -> bool:
     """Tell whether *template* counts events in the window instead of events per second."""
-    names = {n.func.name for n in walk(parse_template(template)) if isinstance(n, ast.Call)}
+    names = set(_outermost(parse_template(template), _COUNT_FUNCTIONS | _RATE_FUNCTIONS))
     return bool(names & _COUNT_FUNCTIONS) and not names & _RATE_FUNCTIONS
+
+
+def _outermost(node: Any, functions: frozenset[str]) -> Iterator[str]:
+    """Yield the calls of *functions* that are not inside one another, as in a subquery."""
+    if isinstance(node, ast.Call) and node.func.name in functions:
+        yield node.func.name
+        return
+    for child in _children(node):
+        yield from _outermost(child, functions)
 
 
 def never_absent(template: str) -> bool:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import promql_parser as ast
 
+from slo.plan import CompositeIndicator, Indicator, RatioIndicator
 from slo.promql import has_window, parse_template, stripped
 from slo.promql_lexer import tokens
 
-__all__ = ["Division", "split_division"]
+__all__ = ["Division", "counts_events", "split_division"]
 
 
 class Division(NamedTuple):
@@ -23,6 +24,15 @@ class Division(NamedTuple):
     numerator: str
     denominator: str
     complement: bool
+
+
+def counts_events(indicator: Indicator) -> bool:
+    """Tell whether *indicator* counts events, so that windows can weigh by them."""
+    if isinstance(indicator, CompositeIndicator):
+        return indicator.rule == "weighted"
+    if isinstance(indicator, RatioIndicator):
+        return split_division(indicator.error_ratio) is not None
+    return True
 
 
 def split_division(template: str) -> Division | None:

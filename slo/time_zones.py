@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-__all__ = ["FIRST_YEAR", "LAST_YEAR", "is_time_zone", "offset_changes"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "is_time_zone", "offset_changes", "time_zones"]
 
 # Fixed, so that the same spec compiles to the same bytes in any year.
 FIRST_YEAR = 2025
 LAST_YEAR = 2037
+
+
+def time_zones() -> set[str]:
+    """Return the names of all time zones."""
+    return available_timezones()
 
 
 def is_time_zone(name: str) -> bool:

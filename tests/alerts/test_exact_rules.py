@@ -166,10 +166,22 @@ class TestWindows:
         assert f"sum_over_time({thinned}[23h55m] offset 1m30s)" in expr
 
     def test_the_period_is_a_quotient_of_sums(self, exact: Any, make_plan: Make) -> None:
-        expr = exact(make_plan()).expr("slo:sli_error:ratio_rate30d")
+        rules = exact(make_plan())
 
-        bad, every = (f"slo:{kind}_events:rate5m_avg4m{SELECTOR}" for kind in ("error", "total"))
-        assert f"sum_over_time({bad}[30d]) / (sum_over_time({every}[30d]) > 0)" == expr
+        for kind in ("error", "total"):
+            summed = f"sum_over_time(slo:{kind}_events:rate5m_avg4m{SELECTOR}[30d])"
+            assert f"240 * {summed}" == rules.expr(f"slo:{kind}_events:count30d")
+        bad, every = (f"slo:{kind}_events:count30d{SELECTOR}" for kind in ("error", "total"))
+        assert f"{bad} / ({every} > 0)" == rules.expr("slo:sli_error:ratio_rate30d")
+
+    def test_coverage_is_the_share_of_the_records_that_a_period_has_room_for(
+        self, exact: Any, make_plan: Make
+    ) -> None:
+        counted = f"count_over_time(slo:total_events:rate5m_avg4m{SELECTOR}[30d])"
+
+        expr = exact(make_plan()).expr("slo:period_coverage:ratio")
+
+        assert f"clamp_max({counted} / 10800, 1)" == expr
 
     @pytest.mark.parametrize(
         ("interval", "near", "slow", "period"),
@@ -403,7 +415,7 @@ class TestPlugins:
         assert [] == rules.diagnostics
         assert ["15s", "1m", "2m"] == [str(group.interval) for group in rules.groups]
         assert "( 20 * slo:error_events" in rules.expr("slo:sli_error:ratio_rate1h")
-        assert "_avg2m{" in rules.expr("slo:sli_error:ratio_rate30d")
+        assert "_avg2m{" in rules.expr("slo:total_events:count30d")
 
     def test_an_interval_that_leaves_gaps_is_refused(
         self, exact: Any, make_plan: Make, call: Any
