@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml
 	  || { echo "$(PYTHON) is missing or older than 3.11: name another one with PYTHON=..." >&2; exit 1; }
 	@echo "Setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,engine,dev]'
 	@touch $@
 
 demo: ## Break a shop on real servers, watch its SLO page and recover (KEEP=1 leaves it running)

@@ -1,0 +1,1 @@
+"""Serve status and decisions over HTTP."""

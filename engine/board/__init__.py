@@ -1,0 +1,1 @@
+"""Show the error budgets of all services on one page."""

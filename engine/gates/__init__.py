@@ -1,0 +1,1 @@
+"""Decide whether a deployment may go ahead."""

@@ -1,0 +1,1 @@
+"""Keep corrections, freezes, overrides and decisions, so that none is ever lost."""
