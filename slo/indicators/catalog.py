@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from slo.indicators import grpc_availability, http_availability, http_latency, probe_success
 from slo.indicators.params import Queries
 
-__all__ = ["TYPED"]
+__all__ = ["TYPED", "TypedIndicator"]
 
-TYPED: Mapping[str, Callable[[Mapping[str, Any], Sequence[str]], Queries]] = {
-    "grpc_availability": grpc_availability.lower,
-    "http_availability": http_availability.lower,
-    "http_latency": http_latency.lower,
-    "probe_success": probe_success.lower,
+
+class TypedIndicator(NamedTuple):
+    """
+    Name one type of indicator; calling it makes its queries.
+
+    Its module, of the same name, is imported only then: a spec uses few of the types.
+
+    Args:
+        topic: What it is listed under.
+    """
+
+    name: str
+    topic: str
+
+    def __call__(self, params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
+        """Return the queries for checked settings, one result per value of *group_by*."""
+        queries: Queries = importlib.import_module(f"slo.indicators.{self.name}").lower(
+            params, group_by
+        )
+        return queries
+
+
+_REQUESTS = "Requests that a service answers"
+_DEPENDENCIES = "Calls to others"
+_PROBES = "Probes from outside"
+_SIGNALS = "Traces and logs"
+_BACKGROUND = "Work in the background"
+_RESOURCES = "Resources"
+
+TYPED: Mapping[str, TypedIndicator] = {
+    name: TypedIndicator(name, topic)
+    for name, topic in (
+        ("http_availability", _REQUESTS),
+        ("http_latency", _REQUESTS),
+        ("grpc_availability", _REQUESTS),
+        ("grpc_latency", _REQUESTS),
+        ("dependency_calls", _DEPENDENCIES),
+        ("probe_success", _PROBES),
+        ("probe_latency", _PROBES),
+        ("span_availability", _SIGNALS),
+        ("span_latency", _SIGNALS),
+        ("log_events", _SIGNALS),
+        ("batch_freshness", _BACKGROUND),
+        ("queue_age", _BACKGROUND),
+        ("queue_drain", _BACKGROUND),
+        ("boolean_gauge", _RESOURCES),
+        ("cache_hit", _RESOURCES),
+        ("restart_loops", _RESOURCES),
+        ("saturation", _RESOURCES),
+    )
 }

@@ -1,38 +1,31 @@
-"""Measure the share of HTTP requests answered within a threshold, by a classic histogram."""
+"""Measure the share of HTTP requests answered within a threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from slo.duration import Duration
-from slo.indicators.params import Queries, aggregation, matchers
-from slo.numbers import decimal_text
+from slo.indicators.histograms import Histogram
+from slo.indicators.naming import naming_of
+from slo.indicators.params import Queries, matcher
 
 __all__ = ["lower"]
 
-_METRIC = "http_server_request_duration_seconds"
-_MILLISECONDS_PER_UNIT = {"seconds": 1000, "milliseconds": 1}
+_ERROR_STATUS = "5.."
 
 
 def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
-    """Return the queries for slow and for all requests per second."""
-    metric = params.get("metric", _METRIC)
-    unit = _MILLISECONDS_PER_UNIT[params.get("unit", "seconds")]
-    bound = Decimal(Duration.parse(params["threshold"]).milliseconds) / unit
-    selector = params.get("selector")
-    total = aggregation(group_by)
-    every = f"{total}(rate({metric}_count{matchers(selector)}[{{{{.window}}}}]))"
-    fast = f"{total}(rate({metric}_bucket{matchers(selector, _bound(bound))}[{{{{.window}}}}]))"
-    return Queries.of_good(good=fast, total=every)
-
-
-def _bound(bound: Decimal) -> str:
     """
-    Return the matcher of a bucket's upper bound.
+    Return the queries for slow and for all requests per second.
 
-    Prometheus 3 writes whole bounds as floats, `le="1.0"` where version 2 has `le="1"`.
+    Requests that fail are left out unless the settings say otherwise: availability counts
+    them already, and a service that fails fast must not look quick.
     """
-    text = decimal_text(bound)
-    return f'le="{text}"' if "." in text else f'le=~"{text}(\\\\.0)?"'
+    names = naming_of(params.get("naming"))
+    metric = names.metric("http.server.request.duration", "seconds")
+    histogram = Histogram.of(params, metric, "seconds", group_by)
+    if not params.get("only_successful", True):
+        return histogram.latency(params["threshold"])
+    status = params.get("status_label", names.label("http.response.status_code"))
+    answered = matcher(status, "!~", params.get("error_status", _ERROR_STATUS))
+    return histogram.latency(params["threshold"], answered)

@@ -1,14 +1,29 @@
-"""Hold what typed indicators have in common: matchers, grouping and the queries they make."""
+"""Hold what typed indicators have in common: selectors, grouping and the queries they make."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slo.promql import quote
 
-__all__ = ["Queries", "aggregation", "enclosed", "error_from_good", "matchers"]
+__all__ = [
+    "Queries",
+    "aggregation",
+    "enclosed",
+    "error_from_good",
+    "label",
+    "matcher",
+    "matchers",
+    "rate",
+    "series",
+]
+
+# Names outside of this stand in quotes, as from Prometheus 3 on.
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
+_PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +62,21 @@ def enclosed(query: str) -> str:
     return f"({query}\n)" if "#" in query else f"({query})"
 
 
+def label(name: str) -> str:
+    """Return a label name, in quotes where PromQL asks for them."""
+    return name if _PLAIN_LABEL.match(name) else quote(name)
+
+
+def matcher(name: str, operator: str, value: str) -> str:
+    """
+    Return one matcher.
+
+    >>> matcher("code", "=~", "5.."), matcher("http.route", "=", "/pay")
+    ('code=~"5.."', '"http.route"="/pay"')
+    """
+    return f"{label(name)}{operator}{quote(value)}"
+
+
 def matchers(selector: Any, *more: str) -> str:
     """
     Return a selector's braces, from label values or from PromQL matchers.
@@ -54,16 +84,44 @@ def matchers(selector: Any, *more: str) -> str:
     >>> matchers({"job": "api"}, 'code=~"5.."')
     '{job="api",code=~"5.."}'
     """
+    inner = ",".join(_parts(selector, more))
+    return f"{{{inner}}}" if inner else ""
+
+
+def _parts(selector: Any, more: Sequence[str]) -> list[str]:
     parts: list[str] = []
     if isinstance(selector, Mapping):
-        parts = [f"{label}={quote(str(value))}" for label, value in selector.items()]
+        parts = [matcher(name, "=", str(value)) for name, value in selector.items()]
     elif selector:
         inner = str(selector).strip().removeprefix("{").removesuffix("}").strip().rstrip(",")
         parts = [inner] if inner else []
-    parts.extend(more)
-    return "{" + ",".join(parts) + "}" if parts else ""
+    return [*parts, *more]
 
 
-def aggregation(group_by: Sequence[str]) -> str:
-    """Return the `sum` that keeps the labels of *group_by*."""
-    return f"sum by ({', '.join(group_by)})" if group_by else "sum"
+def series(metric: str, selector: Any, *more: str) -> str:
+    """
+    Return the selector of *metric*.
+
+    >>> series("up", {"job": "api"}), series("http.requests", None, 'code="500"')
+    ('up{job="api"}', '{"http.requests",code="500"}')
+    """
+    if _PLAIN_METRIC.match(metric):
+        return metric + matchers(selector, *more)
+    return "{" + ",".join((quote(metric), *_parts(selector, more))) + "}"
+
+
+def rate(selected: str, group_by: Sequence[str]) -> str:
+    """Return the events per second of the counters *selected*, summed up."""
+    return f"{aggregation(group_by)}(rate({selected}[{{{{.window}}}}]))"
+
+
+def aggregation(group_by: Sequence[str], function: str = "sum") -> str:
+    """
+    Return an aggregation that keeps the labels of *group_by*.
+
+    >>> aggregation(["route"]), aggregation([], "max")
+    ('sum by (route)', 'max')
+    """
+    if not group_by:
+        return function
+    return f"{function} by ({', '.join(label(name) for name in group_by)})"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slo.indicators.params import Queries, aggregation, matchers
+from slo.indicators import boolean_gauge
+from slo.indicators.params import Queries
 
 __all__ = ["lower"]
 
@@ -14,7 +15,5 @@ _METRIC = "probe_success"
 
 def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
     """Return the queries for failed and for all probes in the window."""
-    series = f"{params.get('metric', _METRIC)}{matchers(params.get('selector'))}[{{{{.window}}}}]"
-    total = aggregation(group_by)
-    probes = f"{total}(count_over_time({series}))"
-    return Queries.of_good(good=f"{total}(sum_over_time({series}))", total=probes)
+    metric = params.get("metric", _METRIC)
+    return boolean_gauge.lower({"metric": metric, "selector": params.get("selector")}, group_by)

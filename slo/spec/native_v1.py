@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from slo import conventions
+from slo.burnrate import AlertPolicy
 from slo.diagnostics import Diagnostic, Span
 from slo.duration import Duration
 from slo.indicators.catalog import TYPED
@@ -114,6 +115,20 @@ def _camel(*words: str) -> str:
     return "".join(part[0].upper() + part[1:] for part in letters.split()) + "ErrorBudgetBurn"
 
 
+def _chosen_guard(
+    indicator: Indicator, policy: AlertPolicy, objective: Decimal, events_per_hour: Decimal
+) -> int:
+    """Return the bad events that burn-rate alerts must wait for; 0 where none can be counted."""
+    # Of no use to most specs.
+    from slo.low_traffic import smallest_guard
+    from slo.promql_division import counts_events
+
+    # What one event of a composite weighs depends on its members.
+    if isinstance(indicator, CompositeIndicator) or not counts_events(indicator):
+        return 0
+    return smallest_guard(policy, (100 - objective) / 100, events_per_hour)
+
+
 class _ServiceReader:
     """Lower the objectives of one service."""
 
@@ -144,12 +159,10 @@ class _ServiceReader:
         alerting = slo.get("alerting") or {}
         traffic = slo.get("expected_events_per_hour")
         events_per_hour = None if traffic is None else Decimal(str(traffic))
-        guard, chosen = alerting.get("min_bad_events", 0), False
-        if events_per_hour is not None and "min_bad_events" not in alerting:
-            from slo.low_traffic import smallest_guard  # of no use to most specs
-
-            guard = smallest_guard(policy, (100 - objective) / 100, events_per_hour)
-            chosen = guard > 0
+        guard = alerting.get("min_bad_events")
+        chosen = 0
+        if guard is None and events_per_hour is not None and timeslices is None:
+            chosen = _chosen_guard(indicator, policy, objective, events_per_hour)
         links = merged(service.get("links") or {}, slo.get("links") or {})
         return SloPlan(
             id=f"{service['service']}-{slo['name']}",
@@ -171,8 +184,8 @@ class _ServiceReader:
             group_by=group_by,
             page=self._alert(slo, alerting, "page"),
             ticket=self._alert(slo, alerting, "ticket"),
-            min_bad_events=guard,
-            min_bad_events_chosen=chosen,
+            min_bad_events=chosen if guard is None else guard,
+            min_bad_events_chosen=chosen > 0,
             events_per_hour=events_per_hour,
             timeslices=timeslices,
             calendar=window.calendar,
@@ -213,7 +226,9 @@ class _ServiceReader:
             return plugin_indicator(self._context, self._source, params, meta, self._labels)
         span = key_span(self._source, declared, kind)
         queries = TYPED[kind](params, group_by)
-        report_query(self._context, span, queries.error, f"`{kind}` with these settings")
+        for query in (queries.error, queries.total):
+            if not report_query(self._context, span, query, f"`{kind}` with these settings"):
+                break
         return EventsIndicator(queries.error, queries.total, span, span, good=queries.good)
 
     def _events(self, events: Map) -> Indicator:

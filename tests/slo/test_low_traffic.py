@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -190,6 +192,36 @@ class TestExpectedFalsePages:
         assert all(pages >= 0 for pages in found)
         # No event can page twice.
         assert found[0] <= float(budget) * traffic * MONTH_HOURS * 1.0001
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
+TABLE = re.compile(r"(?<=<!-- false pages -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def table() -> str:
+    """Return the table of docs/detection.md."""
+    lines = [
+        "| events an hour | no guard | 3 bad events | 5 bad events | chosen | full outage takes |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for traffic in (1, 10, 30, 60, 100, 150, 200, 300, 600, 1_000, 2_000):
+        expected = Decimal(traffic)
+        pages = [expected_false_pages(policy(), BUDGET, expected, guard) for guard in (0, 3, 5)]
+        guard = smallest_guard(policy(), BUDGET, expected)
+        cells = [f"{traffic:,}", *(f"{each:.2f}" for each in pages), str(guard or "none")]
+        seconds = round(time_to_collect(guard, expected).seconds)
+        cells.append(f"{seconds // 60}m{seconds % 60:02d}s" if guard else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_the_documentation_is_current(request: pytest.FixtureRequest) -> None:
+    text = PAGE.read_text("utf-8")
+    renewed = TABLE.sub(lambda _: table(), text, count=1)
+    if request.config.getoption("--update-golden", default=False):
+        PAGE.write_text(renewed, "utf-8")
+
+    assert renewed == text
 
 
 class TestSmallestGuard:

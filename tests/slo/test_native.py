@@ -231,7 +231,8 @@ class TestIndicators:
     )
     def test_latency_counts_what_is_fast(self, read: Any, settings: str, bound: str) -> None:
         """Prometheus 3 writes whole bounds as floats: both spellings are matched."""
-        found = read(service(indicator=f"http_latency: {{metric: h, {settings}}}\n")).slo.indicator
+        text = f"http_latency: {{metric: h, only_successful: false, {settings}}}\n"
+        found = read(service(indicator=text)).slo.indicator
 
         assert f"sum(rate(h_bucket{{{bound}}}[{W}]))" == found.good
         assert f"sum(rate(h_count[{W}]))" == found.total
