@@ -16,11 +16,14 @@ __all__ = ["main", "program"]
 
 # Each command costs only its own imports: start-up time is part of the product.
 _COMMANDS = {
+    "backfill": "Fill the recorded series from raw history, so that day one shows thirty days.",
+    "catalog": "Show the typed indicators, with settings, examples and PromQL.",
     "compile": "Compile specs into Prometheus rules, alerts, tests and Alertmanager routing.",
     "demo": "Watch a real outage go from the SLI to the page, on this machine.",
     "explain": "Explain a diagnostic code.",
     "init": "Write a first spec that compiles.",
     "schema": "Print the JSON Schema of a dialect, for editors.",
+    "simulate": "Show when alerts fire at error rates, or would have fired on real history.",
     "test": "Prove with promtool when every alert fires and resets.",
     "validate": "Check specs without writing anything.",
     "version": "Print the version.",
@@ -28,7 +31,7 @@ _COMMANDS = {
 
 
 # Commands that live on after their work is done.
-_LONG_LIVED = frozenset(("demo",))
+_LONG_LIVED = frozenset(("backfill", "demo"))
 
 
 class _LazyGroup(click.Group):

@@ -1,0 +1,102 @@
+"""Hold the options that name a server and how to log in to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from slo.engine.commands.shared import PROMETHEUS_DURATION
+from slo.engine.sources.connection import Connection
+
+__all__ = ["URL", "connection_of", "connection_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TENANT = "X-Scope-OrgID"
+
+
+class _HeaderType(click.ParamType[tuple[str, str]]):
+    name = "name: value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        name, separator, text = str(value).partition(":")
+        if not separator or not name.strip() or not text.strip() or "\n" in value:
+            self.fail(f"{value!r} is not of the form `Name: value`", param, ctx)
+        return name.strip(), text.strip()
+
+
+class _UrlType(click.ParamType[str]):
+    name = "url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        parts = urlsplit(str(value))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self.fail(f"{value!r} is not a URL such as http://localhost:9090", param, ctx)
+        if parts.username or parts.password:
+            self.fail("put the password into a file and name it with --basic-auth-file", param, ctx)
+        return str(value).rstrip("/")
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+URL = _UrlType()
+
+
+def _options(required: bool) -> tuple[Callable[[F], F], ...]:
+    return (
+        click.option(
+            "--prometheus",
+            type=URL,
+            required=required,
+            envvar="SLO_PROMETHEUS",
+            help="Server to read from: Prometheus, VictoriaMetrics, Thanos or Mimir. "
+            "Also set by SLO_PROMETHEUS.",
+        ),
+        click.option(
+            "--header",
+            "headers",
+            type=_HeaderType(),
+            multiple=True,
+            help="Header to send with every request. Repeatable.",
+        ),
+        click.option("--token-file", type=_FILE, help="File with a bearer token."),
+        click.option("--basic-auth-file", type=_FILE, help="File with user:password."),
+        click.option("--tenant", metavar="ID", help=f"Tenant of Mimir or Cortex ({_TENANT})."),
+        click.option("--ca-file", type=_FILE, help="Certificates to trust."),
+        click.option(
+            "--timeout",
+            type=PROMETHEUS_DURATION,
+            default="60s",
+            show_default=True,
+            help="Limit of one query, retries included.",
+        ),
+    )
+
+
+def connection_options(required: bool = True) -> Callable[[F], F]:
+    """Add the options that name a server, and how to log in to it."""
+
+    def add(command: F) -> F:
+        options: tuple[Callable[[F], F], ...] = _options(required)
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def connection_of(given: dict[str, Any]) -> Connection | None:
+    """Take the options of `connection_options` out of *given*; `None` without a server."""
+    names = ("headers", "token_file", "basic_auth_file", "tenant", "ca_file", "timeout")
+    url = given.pop("prometheus")
+    taken = {name: given.pop(name) for name in names}
+    tenant = taken.pop("tenant")
+    headers = dict(taken.pop("headers"))
+    if tenant:
+        headers[_TENANT] = tenant
+    if taken["token_file"] and taken["basic_auth_file"]:
+        raise click.UsageError("give --token-file or --basic-auth-file, not both")
+    return Connection(url, headers, **taken) if url else None

@@ -1,0 +1,1 @@
+"""Simulate alerts: against error rates, and against what has happened."""

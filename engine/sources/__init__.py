@@ -1,0 +1,1 @@
+"""Read metrics from servers that speak Prometheus's query API."""
