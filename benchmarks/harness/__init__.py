@@ -1,0 +1,1 @@
+"""Hold what the benchmarks share."""
