@@ -148,7 +148,7 @@ Found = dict[tuple[Target, Decimal], Measured]
 
 def outages(policy: AlertPolicy, profiles: Sequence[str]) -> list[Outage]:
     """Return outages that last until every alert that can fire has fired, and is saturated."""
-    found = []
+    found: list[Outage] = []
     saturated = max(p.short_window for p in (*policy.pages, *policy.tickets))
     for profile in profiles:
         for share in _SHARES:

@@ -68,7 +68,7 @@ def _groups(plan: SloPlan) -> tuple[str, ...] | None:
     """Return the labels of the query's result; `None` when they cannot be told."""
     indicator = plan.indicator
     if isinstance(indicator, CompositeIndicator):
-        return ()
+        return None
     query = indicator.total if isinstance(indicator, EventsIndicator) else indicator.error_ratio
     try:
         return label_names(query)

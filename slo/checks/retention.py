@@ -15,12 +15,12 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
     """Report a period longer than the retention, which would silently shorten it."""
     if options.retention is None:
         return
-    longest = max(plan.windows, key=lambda window: window.length)
-    if longest.length > options.retention:
+    longest = max(window.longest for window in plan.windows)
+    if longest > options.retention:
         yield Diagnostic(
             "SLO207",
             Severity.ERROR,
-            f"the period of {longest.length} is longer than the retention of "
+            f"the period of {longest} is longer than the retention of "
             f"{options.retention}: the budget would forget the rest",
             plan.span,
             "raise the server's retention, or shorten the period",

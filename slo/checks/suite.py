@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from slo.checks import burn_rates, labels, objective, profile, queries, retention, traffic
+from slo.checks import (
+    burn_rates,
+    guard,
+    labels,
+    objective,
+    profile,
+    queries,
+    retention,
+    traffic,
+)
 from slo.checks.options import CheckOptions
 from slo.diagnostics import Diagnostic
 from slo.plan import SloPlan
@@ -21,6 +30,7 @@ _CHECKS: tuple[Check, ...] = (
     queries.check,
     labels.check,
     profile.check,
+    guard.check,
 )
 
 

@@ -17,8 +17,8 @@ from slo.low_traffic import (
     time_to_collect,
 )
 from slo.numbers import decimal_text
-from slo.plan import RatioIndicator, SloPlan
-from slo.promql_division import split_division
+from slo.plan import SloPlan
+from slo.promql_division import counts_events
 
 __all__ = ["check"]
 
@@ -28,7 +28,7 @@ _HOUR_MS = 3_600_000
 def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
     """Warn when so few events are expected that budget or pages are a matter of chance."""
     traffic = plan.events_per_hour
-    if traffic is None or not plan.error_budget:
+    if traffic is None or not plan.error_budget or plan.timeslices is not None:
         return
     allowed = _expected(traffic, plan.time_window) * plan.error_budget
     if allowed < 1:
@@ -40,7 +40,7 @@ def check(plan: SloPlan, options: CheckOptions) -> Iterator[Diagnostic]:
         )
     if plan.page is None:
         return
-    guarded = options.exact and _counts_events(plan)
+    guarded = options.exact and counts_events(plan.indicator)
     guard = plan.min_bad_events if guarded else 0
     needed = smallest_guard(plan.policy, plan.error_budget, traffic)
     pages = expected_false_pages(plan.policy, plan.error_budget, traffic, guard)
@@ -55,7 +55,7 @@ def _false_pages(
 ) -> Diagnostic:
     if not options.exact:
         way_out = "use profile `exact`, which can wait for more bad events"
-    elif not _counts_events(plan):
+    elif not counts_events(plan.indicator):
         way_out = "give the indicator as `events`, so that `min_bad_events` can count them"
     else:
         way_out = f"set `min_bad_events: {needed}` or leave it out to have it chosen"
@@ -93,13 +93,6 @@ def _late_pages(plan: SloPlan, traffic: Decimal, guard: int, needed: int) -> Ite
 
 def _warning(plan: SloPlan, message: str, hint: str) -> Diagnostic:
     return Diagnostic("SLO206", Severity.WARNING, f"too little traffic: {message}", plan.span, hint)
-
-
-def _counts_events(plan: SloPlan) -> bool:
-    indicator = plan.indicator
-    if isinstance(indicator, RatioIndicator):
-        return split_division(indicator.error_ratio) is not None
-    return True
 
 
 def _can_fire(plan: SloPlan, pair: BurnWindow) -> bool:

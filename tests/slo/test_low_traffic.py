@@ -209,8 +209,7 @@ def table() -> str:
         pages = [expected_false_pages(policy(), BUDGET, expected, guard) for guard in (0, 3, 5)]
         guard = smallest_guard(policy(), BUDGET, expected)
         cells = [f"{traffic:,}", *(f"{each:.2f}" for each in pages), str(guard or "none")]
-        seconds = round(time_to_collect(guard, expected).seconds)
-        cells.append(f"{seconds // 60}m{seconds % 60:02d}s" if guard else "")
+        cells.append(str(time_to_collect(guard, expected)) if guard else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
