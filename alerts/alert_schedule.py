@@ -19,7 +19,6 @@ from slo.numbers import decimal_text
 from slo.plan import AlertMeta, SloPlan
 
 __all__ = [
-    "PROMTOOL",
     "Expected",
     "Shape",
     "Timeline",
@@ -27,13 +26,17 @@ __all__ = [
     "covering",
     "missing_data",
     "moments",
+    "promtool_servers",
     "shape_of",
     "timeline",
 ]
 
-# Prometheus 2 and 3 differ in whether a range includes a sample exactly at its start.
-PROMTOOL = tuple(
-    Server(left_open, own_intervals=False, history=False) for left_open in (False, True)
+# Prometheus 2 and 3 differ in whether a range includes a sample exactly at its start; and a
+# counter that begins at zero is extrapolated otherwise than one that goes on.
+_PROMTOOL = tuple(
+    Server(left_open, apart, own_intervals=False, history=False)
+    for apart in (False, True)
+    for left_open in (False, True)
 )
 
 _HEALTHY = hours(1)
@@ -41,6 +44,11 @@ _MOST_HEALTHY_STEPS = 240
 _SHORTEST_OUTAGE = minutes(10)
 _LONGEST_OUTAGE = hours(12)
 _PLAYED = 960
+
+
+def promtool_servers(feed: Feed) -> tuple[Server, ...]:
+    """Return all that `promtool test rules` may be, as far as it matters for *feed*."""
+    return _PROMTOOL if feed.kind == "counter" else _PROMTOOL[:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,12 +376,12 @@ def _moments(
     setup: Setup, feed: Feed, phases: tuple[Phase, ...], alert: Expected
 ) -> tuple[Bracket | None, Bracket | None]:
     assert alert.condition is not None
-    return moments(setup, feed, PROMTOOL, phases, alert.condition)
+    return moments(setup, feed, promtool_servers(feed), phases, alert.condition)
 
 
 def missing_data(setup: Setup, feed: Feed, found: Timeline) -> Bracket:
     """Return when the alert on missing data fires after the last sample of *found*."""
-    gone = [first_missing(setup, feed, server, found.last) for server in PROMTOOL]
+    gone = [first_missing(setup, feed, server, found.last) for server in promtool_servers(feed)]
     lasting = ceil(MISSING_DATA_FOR.milliseconds / setup.timing.fast.milliseconds)
     return Bracket(min(gone) + lasting, max(gone) + lasting)
 

@@ -73,9 +73,11 @@ def _burn_rate_expression(plan: SloPlan, pair: BurnWindow) -> str:
     )
     condition = f"(\n{long}  and ignoring ({names.LABEL_WINDOW})\n{short}"
     if plan.min_bad_events and is_weighted(plan):
+        # A count from rates is not whole: five events can read as 4.6.
+        least = decimal_text(plan.min_bad_events - Decimal("0.5"))
         counted = _held(names.error_events_increase(pair.long_window) + plan.selector)
         condition += (
-            f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} >= {plan.min_bad_events}\n"
+            f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} > {least}\n"
         )
     # Without a budget there is no burn rate; the value is then the error ratio itself.
     return condition + (")" if plan.error_budget == Decimal(0) else f")\n/ {budget}")

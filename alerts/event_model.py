@@ -48,11 +48,14 @@ class Server:
         left_open: Ranges leave out a sample exactly at their start, as from Prometheus 3 on.
         own_intervals: Slow groups run at their own interval; `promtool test rules` evaluates
             every group at every step.
+        apart: Good and bad events are counters of their own, and all events their sum;
+            otherwise one counter has all of them.
         history: Good events came in for as long as any window is; otherwise the first sample
             is the first there ever was.
     """
 
     left_open: bool = False
+    apart: bool = False
     own_intervals: bool = True
     history: bool = True
 
@@ -101,6 +104,8 @@ class RawEvents:
             error = every - _extrapolated(count - bad, start_all - start_bad, count, gap)
         else:
             error = _extrapolated(bad, start_bad, count, gap)
+            if self._server.apart:
+                every = error + _extrapolated(count - bad, start_all - start_bad, count, gap)
         return error / steps, every / steps
 
 

@@ -48,15 +48,22 @@ def events_in_window(
     """
     Return the expression for the events of *window*, in units of *step* seconds of rate.
 
-    The last base window is exact, read from *rate*. What lies before it is the sum of the
-    records in *summed*, shifted by *lag*: half the span of events that a record stands for.
-    Young records may have nothing that old yet; then the last base window is all there is.
+    Both ends are exact: the newest and the oldest base window are each read from one record of
+    *rate*. What lies between is the sum of the records in *summed*, shifted by *lag*: half the
+    span of events that a record stands for. Young records may have nothing that old yet; then
+    the rest is all there is.
     """
-    near = go_float(timing.base.milliseconds / step.milliseconds)
-    older, offset = window - timing.base, timing.base - lag
+    weight = go_float(timing.base.milliseconds / step.milliseconds)
+    both_ends = window >= timing.base + timing.base
+    between = window - timing.base - timing.base if both_ends else window - timing.base
+    offset = timing.base - lag
     shift = f" offset {offset}" if offset.milliseconds else ""
-    before = f"sum_over_time({summed}[{older}]{shift})"
-    return f"{near} * {rate}\n+ ({before} or 0 * {rate})"
+    terms = [f"{weight} * {rate}"]
+    if between.milliseconds:
+        terms.append(f"(sum_over_time({summed}[{between}]{shift}) or 0 * {rate})")
+    if both_ends:
+        terms.append(f"{weight} * ({rate} offset {window - timing.base} or 0 * {rate})")
+    return "\n+ ".join(terms)
 
 
 @lru_cache(maxsize=1024)
@@ -102,8 +109,10 @@ def fast_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
         rules += calendar_slice_rules(plan, timing)
     windows = _windows(plan, timing)
     rules += [_ratio(plan, timing, w, fast=True) for w in windows if timing.is_fast(w)]
-    current = f"{names.error_ratio(windows[0])}{plan.selector}"
-    rules.append(RecordingRule(names.CURRENT_BURN_RATE, burn_rate(plan, current), labels_of(plan)))
+    shortest = _ratio(plan, timing, windows[0], fast=True).expr
+    # The recorded ratio has labels of the user, which no rule reads (see `period_rules`).
+    current = burn_rate(plan, f"(\n{block(shortest)}\n)" if "\n" in shortest else f"({shortest})")
+    rules.append(RecordingRule(names.CURRENT_BURN_RATE, current, labels_of(plan)))
     if plan.min_bad_events and is_weighted(plan):
         rules.extend(_event_counts(plan, timing))
     return rules

@@ -121,6 +121,13 @@ class _Records:
             self._between(self._sums[1], oldest, newest, self._before),
         )
 
+    def before(self, milliseconds: int) -> tuple[list[float], list[float]]:
+        """Return for every record the one so long before it."""
+        by = -(-milliseconds // self._spacing)
+        kept = max(len(self.bad) - by, 0)
+        bad = [0.0] * min(by, len(self.bad)) + self.bad[:kept]
+        return bad, [self._before] * min(by, len(self.every)) + self.every[:kept]
+
     def _between(self, sums: list[float], oldest: int, newest: int, before: float) -> list[float]:
         upper = _shifted(sums, newest - 1, before)
         lower = _shifted(sums, oldest, before)
@@ -229,20 +236,28 @@ class Play:
         if timing.is_fast(window):
             return _quotients(*self._fast(window))
         base, slow = timing.base.milliseconds, timing.slow.milliseconds
-        older = self._thinned.sums(base // 2 - slow // 2, window.milliseconds - base)
         stride = self._strides["slow"]
-        near = (records.bad[::stride], records.every[::stride])
-        return self._held(_quotients(*_weighted(near, older, base / slow)), stride)
+        ends, between = self._ends(window)
+        own = (ends[0][::stride], ends[1][::stride])
+        older = self._thinned.sums(base // 2 - slow // 2, between) if between else None
+        return self._held(_quotients(*_weighted(own, older, base / slow)), stride)
+
+    def _ends(self, window: Duration) -> tuple[tuple[list[float], list[float]], int]:
+        """Return the records of the newest and oldest base window, and what lies between."""
+        records, base = self._records, self._setup.timing.base.milliseconds
+        if window.milliseconds < 2 * base:
+            return (records.bad, records.every), window.milliseconds - base
+        far = records.before(window.milliseconds - base)
+        return _weighted((records.bad, records.every), far, 1.0), window.milliseconds - 2 * base
 
     def _fast(self, window: Duration) -> tuple[list[float], list[float]]:
         """Return bad and all events of *window* from the unthinned records."""
         found = self._sums.get(window)
         if found is None:
-            timing, records = self._setup.timing, self._records
-            base = timing.base.milliseconds
-            older = records.sums(base - base // 2, window.milliseconds - base)
-            weight = base / timing.fast.milliseconds
-            found = _weighted((records.bad, records.every), older, weight)
+            base = self._setup.timing.base.milliseconds
+            ends, between = self._ends(window)
+            older = self._records.sums(base - base // 2, between) if between else None
+            found = _weighted(ends, older, base / self._setup.timing.fast.milliseconds)
             self._sums[window] = found
         return found
 
@@ -283,9 +298,11 @@ def _thinned(
 
 def _weighted(
     near: tuple[list[float], list[float]],
-    older: tuple[list[float], list[float]],
+    older: tuple[list[float], list[float]] | None,
     weight: float,
 ) -> tuple[list[float], list[float]]:
+    if older is None:
+        return [weight * bad for bad in near[0]], [weight * all_ for all_ in near[1]]
     return (
         [weight * bad + sum_ for bad, sum_ in zip(near[0], older[0], strict=True)],
         [weight * all_ + sum_ for all_, sum_ in zip(near[1], older[1], strict=True)],
@@ -349,8 +366,8 @@ def _firing(played: Play, condition: Condition, slack: float) -> list[bool]:
             both = zip(played.ratio(long), played.ratio(short), strict=True)
             met = [a > scaled and b > scaled for a, b in both]
         if condition.min_bad_events:
-            least = condition.min_bad_events * slack
-            met = [m and c >= least for m, c in zip(met, played.bad_events(long), strict=True)]
+            least = (condition.min_bad_events - 0.5) * slack
+            met = [m and c > least for m, c in zip(met, played.bad_events(long), strict=True)]
         active = [a or m for a, m in zip(active, met, strict=True)]
     held = stride > 1
     if held:

@@ -9,13 +9,13 @@ from math import ceil, floor
 
 from slo import conventions as names
 from slo.alerts.alert_schedule import (
-    PROMTOOL,
     Expected,
     Shape,
     Timeline,
     alert_name,
     missing_data,
     moments,
+    promtool_servers,
 )
 from slo.alerts.event_model import Feed
 from slo.alerts.rule_model import Bracket, Setup, play
@@ -140,7 +140,7 @@ def _period_check(setup: Setup, feed: Feed, timeline: Timeline, mine: str) -> li
         floor(100 * ratio * slack + 0.5)
         for ratio in (
             play(setup, feed, server, timeline.phases).ratio(window)[timeline.ended]
-            for server in PROMTOOL
+            for server in promtool_servers(feed)
         )
         for slack in (1 - 1e-6, 1 + 1e-6)
     }
@@ -171,7 +171,7 @@ def _alert_checks(
             _comment(f"{title}: cannot fire, since even a full outage burns no faster."),
             _check(firing, timeline.ended, 0, step),
         ]
-    fires, resets = moments(setup, feed, PROMTOOL, timeline.phases, condition)
+    fires, resets = moments(setup, feed, promtool_servers(feed), timeline.phases, condition)
     if fires is None:
         return [
             _comment(f"{title}: this outage is too short for it."),

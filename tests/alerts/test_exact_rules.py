@@ -116,6 +116,8 @@ class TestStructure:
             "slo:error_events:rate5m_avg2m",
             "slo:total_events:rate5m_avg4m",
             "slo:error_events:rate5m_avg4m",
+            "slo:total_events:count30d",
+            "slo:error_events:count30d",
         } == bare
 
     def test_alerts_stand_in_the_group_of_their_long_windows(
@@ -145,15 +147,16 @@ class TestWindows:
             f"slo:error_events:rate5m{SELECTOR} / (slo:total_events:rate5m{SELECTOR} > 0)" == expr
         )
 
-    def test_longer_windows_are_exact_at_their_near_end(self, exact: Any, make_plan: Make) -> None:
-        """The last five minutes weigh ten records of 30 s; the rest is shifted by half of them."""
+    def test_longer_windows_are_exact_at_both_ends(self, exact: Any, make_plan: Make) -> None:
+        """Five minutes at each end weigh ten records of 30 s; the rest is shifted by half of them."""
         error = f"slo:error_events:rate5m{SELECTOR}"
 
         expr = exact(make_plan()).expr("slo:sli_error:ratio_rate1h")
 
         assert expr.startswith(
-            f"( 10 * {error} + (sum_over_time(slo:error_events:rate5m{SELECTOR}[55m] "
-            f"offset 2m30s) or 0 * {error}) ) / ( ( 10 * slo:total_events:rate5m"
+            f"( 10 * {error} + (sum_over_time(slo:error_events:rate5m{SELECTOR}[50m] "
+            f"offset 2m30s) or 0 * {error}) + 10 * ({error} offset 55m or 0 * {error}) ) "
+            "/ ( ( 10 * slo:total_events:rate5m"
         )
         assert expr.endswith(") > 0 )")
 
@@ -163,7 +166,7 @@ class TestWindows:
         expr = exact(make_plan()).expr("slo:sli_error:ratio_rate1d")
 
         assert f"2.5 * slo:error_events:rate5m{SELECTOR}" in expr
-        assert f"sum_over_time({thinned}[23h55m] offset 1m30s)" in expr
+        assert f"sum_over_time({thinned}[23h50m] offset 1m30s)" in expr
 
     def test_the_period_is_a_quotient_of_sums(self, exact: Any, make_plan: Make) -> None:
         rules = exact(make_plan())
@@ -210,7 +213,7 @@ class TestWindows:
         assert "slo:error_events:rate1m" in {rule.record for rule in rules.records}
         assert "rate5m" not in rules.expr("slo:sli_error:ratio_rate1m")
         rate = f"slo:error_events:rate1m{SELECTOR}"
-        assert f"6 * {rate} + (sum_over_time({rate}[9m] offset 30s)" in rules.expr(
+        assert f"6 * {rate} + (sum_over_time({rate}[8m] offset 30s)" in rules.expr(
             "slo:sli_error:ratio_rate10m"
         )
         assert rules.groups[1].interval <= minutes(1)
@@ -325,7 +328,7 @@ class TestAlerts:
 
         for alert in rules.alerts[:4]:
             series = f"slo:error_events:increase{alert.labels['long_window']}"
-            assert f"last_over_time({series}{SELECTOR}[15m]) >= 5" in alert.expr
+            assert f"last_over_time({series}{SELECTOR}[15m]) > 4.5" in alert.expr
             assert series in {rule.record for rule in rules.records}
 
     def test_without_a_guard_nothing_is_counted(self, exact: Any, make_plan: Make) -> None:
