@@ -17,7 +17,7 @@ from slo.alerts.event_history import EventHistory
 from slo.alerts.event_rates import is_weighted
 from slo.alerts.exact_rules import budget_rules, fast_rules, slow_rules
 from slo.alerts.grid_evaluation import Grid, GridSeries, evaluate, held
-from slo.alerts.grid_operators import Labels, labels_of
+from slo.alerts.grid_operators import Labels, Vector, labels_of, merged
 from slo.alerts.model import RecordingRule, RuleGroup
 from slo.alerts.timing import Timing
 from slo.duration import Duration
@@ -99,6 +99,7 @@ class RecordedHistory:
                     interval = group.interval or timing.fast
                     self._rules.setdefault(rule.record, []).append(_Rule(interval, rule))
         self._known: dict[str, list[Known]] = {}
+        self._evaluating: set[str] = set()
         if not isinstance(plan.indicator, CompositeIndicator):
             labels = labels_of({**history.labels, **plan.identity_labels}.items())
             self._known = {
@@ -169,25 +170,40 @@ class RecordedHistory:
                 yield RecordedSeries(record, dict(labels), times, values)
 
     def _select(self, selector: Selector) -> Iterator[Known]:
-        for labels, series in self._named(selector.metric):
-            if selector.accepts(selector.metric, dict(labels)):
-                yield labels, series
+        if self._concerns(selector):
+            for labels, series in self._named(selector.metric):
+                if selector.accepts(selector.metric, dict(labels)):
+                    yield labels, series
         for member in self._members:
             yield from member._select(selector)
 
+    def _concerns(self, selector: Selector) -> bool:
+        """Tell whether *selector* can mean this SLO: a composite reads those of its members."""
+        mine = self.plan.identity_labels
+        return all(m.accepts(mine[m.label]) for m in selector.matchers if m.label in mine)
+
     def _named(self, record: str) -> list[Known]:
         known = self._known.get(record)
+        if record in self._evaluating:
+            raise ValueError(f"{record} reads itself")
         if known is None:
+            self._evaluating.add(record)
             known = self._known[record] = [
                 found for rule in self._rules.get(record, ()) for found in self._recorded(rule)
             ]
+            self._evaluating.discard(record)
         return known
 
     def _recorded(self, item: _Rule) -> Iterator[Known]:
         grid = self._grid_of(item.interval)
         found = evaluate(item.rule.expr, grid, self._select, self._left_open)
+        columns: Vector = {}
         for labels, column in found.items():
             named = labels_of({**dict(labels), **item.rule.labels}.items())
+            # Two sides of an `or` differ in labels that the rule sets to the same values.
+            known = columns.get(named)
+            columns[named] = column if known is None else merged(known, column)
+        for named, column in columns.items():
             yield named, GridSeries(grid, column)
 
     def _grid_of(self, interval: Duration) -> Grid:

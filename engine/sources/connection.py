@@ -31,6 +31,8 @@ class Connection:
         token_file: Holds a bearer token; read anew for every request, since tokens are renewed.
         basic_auth_file: Holds `user:password`.
         ca_file: Certificates to trust instead of the system's.
+        client_cert_file: Certificate to show to the server, in PEM form.
+        client_key_file: Its key, where that is not in the same file.
         timeout: Limit of one query, all attempts together.
     """
 
@@ -40,6 +42,8 @@ class Connection:
     basic_auth_file: Path | None = None
     ca_file: Path | None = None
     timeout: Duration = field(default_factory=lambda: seconds(60))
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
 
     @property
     def trusts_environment(self) -> bool:

@@ -8,7 +8,15 @@ from typing import NamedTuple, Protocol
 from slo.duration import Duration
 from slo.errors import ToolError
 
-__all__ = ["Answer", "MetricsSource", "QueryRefused", "SourceSeries", "TooMuchData"]
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "MetricsSource",
+    "QueryRefused",
+    "SourceSeries",
+    "TooMuchData",
+    "Unavailable",
+]
 
 
 class QueryRefused(ToolError):
@@ -17,6 +25,14 @@ class QueryRefused(ToolError):
 
 class TooMuchData(QueryRefused):
     """Say that the server could answer for a shorter time."""
+
+
+class Unavailable(ToolError):
+    """Say that the server did not answer; it, or another one, may do so later."""
+
+
+class BadAnswer(ToolError):
+    """Say that what came back is not the answer of a Prometheus."""
 
 
 class SourceSeries(NamedTuple):
@@ -38,10 +54,12 @@ class Answer(NamedTuple):
 
     Args:
         warnings: The server's words, such as that a part of it did not answer.
+        answered_at: Unix time by the server's own clock, where it is known.
     """
 
     series: tuple[SourceSeries, ...]
     warnings: tuple[str, ...] = ()
+    answered_at: float | None = None
 
 
 class MetricsSource(Protocol):

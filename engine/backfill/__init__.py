@@ -1,0 +1,1 @@
+"""Fill the recorded series from raw history."""
