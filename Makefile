@@ -9,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test test-journey lint bench clean
+.PHONY: help setup demo test test-journey test-prometheus3 lint bench clean
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 PACKAGES := slo alerts dashboards collector engine stack
 
@@ -33,10 +33,13 @@ demo: ## Break a shop on real servers, watch its SLO page and recover (KEEP=1 le
 	@$(BIN)/slo demo
 
 test: setup ## Run all tests but the journey; tests skip where a program is missing
-	$(BIN)/pytest -n 2 -m "not journey"
+	$(BIN)/pytest -n 2 -m "not journey and not prometheus3"
 
 test-journey: setup ## Run the whole demo as a test
 	$(BIN)/pytest -m journey
+
+test-prometheus3: setup ## Build Prometheus 3 with Go, once, and run the tests that need it
+	@folder=$$(scripts/build-prometheus3) && PROMETHEUS3=$$folder $(BIN)/pytest -n 2 -m prometheus3
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check

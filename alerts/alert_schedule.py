@@ -48,7 +48,7 @@ _PLAYED = 960
 
 def promtool_servers(feed: Feed) -> tuple[Server, ...]:
     """Return all that `promtool test rules` may be, as far as it matters for *feed*."""
-    return _PROMTOOL if feed.kind == "counter" else _PROMTOOL[:2]
+    return _PROMTOOL if feed.kind in ("counter", "difference") else _PROMTOOL[:2]
 
 
 @dataclass(frozen=True, slots=True)

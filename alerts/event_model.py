@@ -100,12 +100,12 @@ class RawEvents:
         start_bad = self._bad[first] if first >= 0 else 0.0
         start_all = float("inf") if self._server.history else float(first)
         every = _extrapolated(float(count), start_all, count, gap)
+        good = _extrapolated(count - bad, start_all - start_bad, count, gap)
+        error = _extrapolated(bad, start_bad, count, gap)
+        if self._server.apart:
+            every = good + error
         if self._feed.kind == "difference":
-            error = every - _extrapolated(count - bad, start_all - start_bad, count, gap)
-        else:
-            error = _extrapolated(bad, start_bad, count, gap)
-            if self._server.apart:
-                every = error + _extrapolated(count - bad, start_all - start_bad, count, gap)
+            error = every - good
         return error / steps, every / steps
 
 

@@ -76,7 +76,7 @@ class Setup:
     @property
     def late(self) -> float:
         """Return how many seconds later than its end an outage may leave a window."""
-        return 150
+        return 45
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from slo.errors import ToolError
 __all__ = ["Failure", "Outcome", "check_rules", "find_promtool", "test_rules"]
 
 _PROGRAM = "promtool"
+_VARIABLE = "SLO_PROMTOOL"
 _EXPRESSION = re.compile(r'expr: "(?P<expr>(?:\\.|[^"\\])*)", time: (?P<time>[^,\n]+),')
 _WANTED = re.compile(r"^\s*exp: ?(.*)", re.MULTILINE)
 _FOUND = re.compile(r"^\s*got: ?(.*)", re.MULTILINE)
@@ -57,12 +59,12 @@ class Outcome:
 
 def find_promtool() -> str:
     """
-    Return the path of promtool.
+    Return the path of promtool: that of `SLO_PROMTOOL`, or the one on the PATH.
 
     Raises:
         ToolError: It is not installed.
     """
-    found = shutil.which(_PROGRAM)
+    found = shutil.which(os.environ.get(_VARIABLE) or _PROGRAM)
     if found is None:
         raise ToolError(
             "promtool is not installed: it comes with Prometheus "

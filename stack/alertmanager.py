@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slo.errors import ToolError
 from slo.stack.json_client import JsonClient
-from slo.stack.processes import LOOPBACK, Process, running_on_free_port
+from slo.stack.processes import running_server
 
 __all__ = ["AlertmanagerClient", "ReceivedAlert", "run_alertmanager"]
 
@@ -88,27 +88,22 @@ def run_alertmanager(directory: Path, config: str) -> Iterator[AlertmanagerClien
     Raises:
         ToolError: Alertmanager is missing, refused its configuration or did not become ready.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     config_file = directory / "alertmanager.yml"
-    config_file.write_text(config, encoding="utf-8")
 
-    def build(port: int) -> Process:
-        address = f"{LOOPBACK}:{port}"
-        argv = [
-            # Debian's name for the program; upstream calls it `alertmanager`.
-            "prometheus-alertmanager",
+    def arguments(address: str) -> list[str]:
+        config_file.write_text(config, encoding="utf-8")
+        return [
             f"--config.file={config_file}",
             f"--storage.path={directory / 'data'}",
             f"--web.listen-address={address}",
             "--cluster.listen-address=",
             "--log.level=warn",
         ]
-        log = directory / "alertmanager.log"
-        ready_url = f"http://{address}/-/ready"
-        return Process(argv, log=log, ready_url=ready_url, name="alertmanager")
 
+    # Debian's name for the program; upstream calls it `alertmanager`.
+    program = "prometheus-alertmanager"
     with (
-        running_on_free_port(build) as port,
-        closing(AlertmanagerClient(f"http://{LOOPBACK}:{port}")) as client,
+        running_server(program, directory, arguments, name="alertmanager") as url,
+        closing(AlertmanagerClient(url)) as client,
     ):
         yield client

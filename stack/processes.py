@@ -24,6 +24,7 @@ __all__ = [
     "find_program",
     "free_ports",
     "running_on_free_port",
+    "running_server",
     "sigterm_unwinds",
 ]
 
@@ -34,6 +35,8 @@ _PACKAGES = {
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "promtool": "prometheus",
+    "victoria-metrics": "victoria-metrics",
+    "vmalert": "victoria-metrics",
 }
 _POLL_SECONDS = 0.05
 _PROBE_TIMEOUT_SECONDS = 1.0
@@ -262,6 +265,44 @@ def running_on_free_port(build: Callable[[int], Process]) -> Iterator[int]:
         yield port
     finally:
         process.stop()
+
+
+@contextmanager
+def running_server(
+    program: str,
+    directory: Path,
+    arguments: Callable[[str], Sequence[str]],
+    *,
+    name: str | None = None,
+    ready_path: str = "/-/ready",
+) -> Iterator[str]:
+    """
+    Run *program* as a server on a free loopback port and yield its URL.
+
+    Args:
+        program: Looked up on the PATH.
+        directory: Takes its log, `NAME.log`; made if missing.
+        arguments: Return its arguments for the `host:port` that it shall listen on.
+        name: What messages and the log are called; by default *program*.
+        ready_path: Answers with status 200 once the server is ready.
+
+    Raises:
+        ToolError: As `Process.start`.
+    """
+    called = name or program
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def build(port: int) -> Process:
+        address = f"{LOOPBACK}:{port}"
+        return Process(
+            [program, *arguments(address)],
+            log=directory / f"{called}.log",
+            ready_url=f"http://{address}{ready_path}",
+            name=called,
+        )
+
+    with running_on_free_port(build) as port:
+        yield f"http://{LOOPBACK}:{port}"
 
 
 def _parent_death_guard() -> list[str]:

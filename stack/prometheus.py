@@ -14,7 +14,7 @@ import yaml
 from slo.duration import Duration, seconds
 from slo.errors import ToolError
 from slo.stack.json_client import JsonClient
-from slo.stack.processes import LOOPBACK, Process, running_on_free_port
+from slo.stack.processes import running_server
 
 __all__ = [
     "Alert",
@@ -22,6 +22,7 @@ __all__ = [
     "RuleState",
     "Sample",
     "ScrapeTarget",
+    "Series",
     "prometheus_config",
     "run_prometheus",
 ]
@@ -43,6 +44,14 @@ class Sample:
 
     labels: Mapping[str, str]
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Hold one series of a range query's answer: pairs of Unix time and value."""
+
+    labels: Mapping[str, str]
+    values: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +95,68 @@ class PrometheusClient:
     Ask one Prometheus; every method raises `ToolError` when it gives no usable answer.
 
     Args:
+        name: What messages call the server, which may be another one with the same API.
         deadline_seconds: Limit of each call, retries included.
     """
 
-    def __init__(self, url: str, *, deadline_seconds: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, name: str = "prometheus", deadline_seconds: float = 5.0
+    ) -> None:
         self.url = url
-        self._json = JsonClient("prometheus", url, deadline_seconds=deadline_seconds)
+        self.name = name
+        self._json = JsonClient(name, url, deadline_seconds=deadline_seconds)
 
-    def query(self, expression: str) -> tuple[Sample, ...]:
-        """Return the series of an instant vector or scalar query, now."""
-        data = self._data("/api/v1/query", {"query": expression})
+    def query(self, expression: str, *, at: float | None = None) -> tuple[Sample, ...]:
+        """
+        Return the series of an instant vector or scalar query.
+
+        Args:
+            at: Unix time in seconds; now if left out.
+        """
+        parameters = {"query": expression}
+        if at is not None:
+            parameters["time"] = f"{at:.3f}"
+        data = self._data("/api/v1/query", parameters)
         match data["resultType"]:
             case "vector":
                 return tuple(Sample(r["metric"], float(r["value"][1])) for r in data["result"])
             case "scalar":
                 return (Sample({}, float(data["result"][1])),)
             case other:
-                raise ToolError(f"prometheus answered {expression!r} with a {other}")
+                raise ToolError(f"{self.name} answered {expression!r} with a {other}")
 
-    def value(self, expression: str) -> float | None:
+    def query_range(
+        self, expression: str, start: float, end: float, step: Duration
+    ) -> tuple[Series, ...]:
         """
-        Return the number that *expression* has now, or `None` where there is none (or NaN).
+        Return the series of *expression*, evaluated every *step*.
+
+        Args:
+            start: Unix time in seconds.
+            end: Unix time in seconds, included where a step falls on it.
+        """
+        parameters = {
+            "query": expression,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": f"{step.seconds:g}",
+        }
+        return tuple(
+            Series(r["metric"], tuple((float(t), float(v)) for t, v in r["values"]))
+            for r in self._data("/api/v1/query_range", parameters)["result"]
+        )
+
+    def value(self, expression: str, *, at: float | None = None) -> float | None:
+        """
+        Return the number that *expression* has, or `None` where there is none (or NaN).
+
+        Args:
+            at: Unix time in seconds; now if left out.
 
         Raises:
             ToolError: There is more than one series.
         """
-        samples = self.query(expression)
+        samples = self.query(expression, at=at)
         if len(samples) > 1:
             raise ToolError(f"{expression!r} has {len(samples)} series, not one")
         if not samples or math.isnan(samples[0].value):
@@ -131,7 +176,7 @@ class PrometheusClient:
                 error=rule.get("lastError", ""),
                 labels=rule.get("labels") or {},
             )
-            for group in data["groups"]
+            for group in data["groups"] or ()
             for rule in group["rules"]
         )
 
@@ -139,8 +184,9 @@ class PrometheusClient:
         """Return the alerts that are pending or firing."""
         data = self._data("/api/v1/alerts")
         return tuple(
-            Alert(a["labels"]["alertname"], a["state"], a["labels"], a["annotations"])
-            for a in data["alerts"]
+            Alert(a["labels"]["alertname"], a["state"], a["labels"], a["annotations"] or {})
+            # vmalert has null for no alerts and for no annotations.
+            for a in data["alerts"] or ()
         )
 
     def ready(self) -> bool:
@@ -151,6 +197,9 @@ class PrometheusClient:
         """Make the server read its configuration and rule files again."""
         self._json.post("/-/reload")
 
+    def flush(self) -> None:
+        """Return when queries see what was written; a Prometheus shows it at once."""
+
     def close(self) -> None:
         """Close the connections."""
         self._json.close()
@@ -158,7 +207,7 @@ class PrometheusClient:
     def _data(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         body = self._json.get(path, parameters)
         if not isinstance(body, dict) or body.get("status") != "success":
-            raise ToolError(f"prometheus answered {path} without success: {body!r:.500}")
+            raise ToolError(f"{self.name} answered {path} without success: {body!r:.500}")
         return body["data"]
 
 
@@ -199,7 +248,11 @@ def prometheus_config(
 
 @contextmanager
 def run_prometheus(
-    directory: Path, config: str, *, arguments: Sequence[str] = ()
+    directory: Path,
+    config: str,
+    *,
+    arguments: Sequence[str] = (),
+    program: str = "prometheus",
 ) -> Iterator[PrometheusClient]:
     """
     Run a Prometheus on a free loopback port and yield a client of it.
@@ -208,18 +261,16 @@ def run_prometheus(
         directory: Takes configuration, data and log (`prometheus.log`); made if missing.
         config: Text of the configuration, as `prometheus_config` makes it.
         arguments: Further flags.
+        program: Name on the PATH, or path, of the Prometheus to run.
 
     Raises:
         ToolError: Prometheus is missing, refused its configuration or did not become ready.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     config_file = directory / "prometheus.yml"
-    config_file.write_text(config, encoding="utf-8")
 
-    def build(port: int) -> Process:
-        address = f"{LOOPBACK}:{port}"
-        argv = [
-            "prometheus",
+    def listen(address: str) -> list[str]:
+        config_file.write_text(config, encoding="utf-8")
+        return [
             f"--config.file={config_file}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={address}",
@@ -227,11 +278,9 @@ def run_prometheus(
             "--log.level=warn",
             *arguments,
         ]
-        log = directory / "prometheus.log"
-        return Process(argv, log=log, ready_url=f"http://{address}/-/ready")
 
     with (
-        running_on_free_port(build) as port,
-        closing(PrometheusClient(f"http://{LOOPBACK}:{port}")) as client,
+        running_server(program, directory, listen, name="prometheus") as url,
+        closing(PrometheusClient(url)) as client,
     ):
         yield client

@@ -20,6 +20,12 @@ from slo.stack.prometheus import (
     prometheus_config,
     run_prometheus,
 )
+from slo.stack.victoria_metrics import (
+    VictoriaMetricsClient,
+    replay_rules,
+    run_victoria_metrics,
+    run_vmalert,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -29,6 +35,9 @@ needs_prometheus = pytest.mark.skipif(
 needs_alertmanager = pytest.mark.skipif(
     shutil.which("prometheus-alertmanager") is None,
     reason="needs the Debian package prometheus-alertmanager",
+)
+needs_victoria_metrics = pytest.mark.skipif(
+    shutil.which("vmalert") is None, reason="needs the Debian package victoria-metrics"
 )
 
 RULES = """
@@ -134,6 +143,15 @@ class TestPrometheus:
             with pytest.raises(ToolError, match="2 series"):
                 prometheus.value(two)
 
+    def test_other_times(self, tmp_path: Path) -> None:
+        """Queries may ask for another moment, and for a range of them."""
+        with run_prometheus(tmp_path, prometheus_config()) as prometheus:
+            assert prometheus.value("time()", at=1_700_000_000.5) == 1_700_000_000.5
+
+            (series,) = prometheus.query_range("vector(time())", 1000, 1060, seconds(30))
+
+            assert series.values == ((1000, 1000), (1030, 1030), (1060, 1060))
+
     def test_broken_config(self, tmp_path: Path) -> None:
         """A configuration that Prometheus refuses fails with the end of its log."""
         with (
@@ -171,6 +189,62 @@ class TestAlertmanager:
             run_alertmanager(tmp_path, "route: {receiver: nowhere}\n"),
         ):
             raise AssertionError("never reached")
+
+
+@needs_victoria_metrics
+class TestVictoriaMetrics:
+    def test_imports_and_replays(self, tmp_path: Path) -> None:
+        """Samples of the past are seen at once, and rules record what they make of them."""
+        start = 1_700_000_040
+        rules = tmp_path / "rules.yaml"
+        rules.write_text(
+            "groups:\n"
+            "  - {name: g, interval: 30s, rules: [{record: twice, expr: 2 * level},\n"
+            "      {record: four, expr: 2 * twice},\n"
+            "      {alert: High, expr: four > 5, annotations: {a: '{{ query \"up\" }}'}}]}\n"
+        )
+        with run_victoria_metrics(tmp_path / "storage") as storage:
+            storage.import_lines(f"level {n} {(start + 30 * n) * 1000}" for n in range(4))
+            assert storage.value("level", at=start + 90) == 3
+
+            replay_rules([rules], storage, start, start + 90)
+
+            (four,) = storage.query_range("four", start, start + 90, seconds(30))
+            assert four.values == tuple((start + 30 * n, 4 * n) for n in range(4))
+            (alert,) = storage.query_range("ALERTS", start, start + 90, seconds(30))
+            assert alert.values[0][0] == start + 60
+
+    def test_vmalert_evaluates(self, tmp_path: Path) -> None:
+        """Rules are evaluated, written to the storage and listed; alerts come back."""
+        # By default queries do not see the newest half minute.
+        visible = ["-search.latencyOffset=1s"]
+        with run_victoria_metrics(tmp_path / "storage", arguments=visible) as storage:
+            flags = ["-remoteWrite.flushInterval=200ms"]
+            rules = [write_rules(tmp_path)]
+            with run_vmalert(tmp_path / "vmalert", rules, storage.url, arguments=flags) as vmalert:
+                assert vmalert.ready()
+                eventually(lambda: len(vmalert.rules()) == 3)
+                eventually(lambda: bool(storage.query("last_over_time(answer[5m])")))
+                eventually(lambda: bool(vmalert.alerts()))
+                (alert,) = vmalert.alerts()
+                assert (alert.name, alert.state) == ("AlwaysFires", "firing")
+
+    def test_broken_rules(self, tmp_path: Path) -> None:
+        """Rules that vmalert refuses fail with the end of its log."""
+        rules = tmp_path / "rules.yaml"
+        rules.write_text("groups: [{name: g, rules: [{record: a, expr: 'sum('}]}]\n")
+        with (
+            pytest.raises(ToolError, match=r"(?s)vmalert ended with status .*sum\("),
+            run_vmalert(tmp_path, [rules], "http://127.0.0.1:1"),
+        ):
+            raise AssertionError("never reached")
+
+    def test_nobody_takes_samples(self) -> None:
+        """An import that nobody takes fails, and is not tried again."""
+        client = VictoriaMetricsClient(f"http://{LOOPBACK}:{free_ports(1)[0]}")
+
+        with pytest.raises(ToolError, match="took no samples"):
+            client.import_lines(["up 1 1000"])
 
 
 @needs_prometheus
