@@ -32,7 +32,8 @@ def promtool() -> str:
 @pytest.fixture(scope="session")
 def promtool_3() -> str:
     """Return a promtool that knows native histograms in tests, and UTF-8 names."""
-    for found in (os.environ.get("PROMTOOL_3"), shutil.which("promtool")):
+    built = Path(os.environ.get("PROMETHEUS3", ""), "promtool")
+    for found in (str(built), shutil.which("promtool")):
         if found and Path(found).is_file() and version_of(found) >= 3:
             return found
-    pytest.skip("needs promtool 3: name it in PROMTOOL_3")
+    pytest.skip("needs promtool 3: `make test-prometheus3` builds it")

@@ -104,6 +104,7 @@ def test_indicators_tell_good_from_bad(promtool: str, tmp_path: Path) -> None:
     assert "" == run(promtool, [world for world in WORLDS if not world.new], tmp_path)
 
 
+@pytest.mark.prometheus3
 def test_indicators_tell_good_from_bad_under_prometheus_3(promtool_3: str, tmp_path: Path) -> None:
     assert "" == run(promtool_3, WORLDS, tmp_path)
 
@@ -118,6 +119,7 @@ def test_a_wrong_world_is_noticed(promtool: str, tmp_path: Path) -> None:
     assert "FAILED" in run(promtool, wrong, tmp_path)
 
 
+@pytest.mark.prometheus3
 def test_native_histograms_without_events_have_no_errors(promtool_3: str, tmp_path: Path) -> None:
     """The fraction of nothing is NaN, which would stay in every sum for a whole period."""
     queries = TYPED["http_latency"]({"threshold": "250ms", "histogram": "native"}, ())
