@@ -92,10 +92,12 @@ def exhausted_alerts(plan: SloPlan) -> list[Rule]:
     meta = plan.ticket or plan.page
     if meta is None or not plan.alert_on_exhaustion:
         return []
+    # Periods are summed every four minutes: one evaluation missed leaves nothing to read.
+    remaining = f"{names.budget_remaining(plan.calendar is not None)}{plan.selector}"
     return [
         AlertingRule(
             alert=names.EXHAUSTED_ALERT,
-            expr=f"{names.budget_remaining(plan.calendar is not None)}{plan.selector} <= 0",
+            expr=f"{_held(remaining)} <= 0",
             labels=_ticket_labels(plan, "budget_exhausted", meta),
             annotations=texts.budget_exhausted(plan),
         )
