@@ -7,14 +7,16 @@ queried there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from slo import conventions as names
+from slo.alerts.event_rates import is_weighted
 from slo.burnrate import BurnWindow
 from slo.duration import Duration
 from slo.numbers import decimal_text
-from slo.plan import SloPlan
+from slo.plan import CompositeIndicator, SloPlan
 
 __all__ = ["budget_exhausted", "burn_rate", "missing_data", "target"]
 
@@ -98,12 +100,14 @@ class _Texts:
     details: str
 
 
-def _annotations(plan: SloPlan, who: str, texts: _Texts) -> dict[str, str]:
+def _annotations(
+    plan: SloPlan, who: str, texts: _Texts, more: Sequence[str] = ()
+) -> dict[str, str]:
     described = [_plain(plan.description)] if plan.description else []
     result = {
         "title": texts.title.replace(_WHO, who),
         "summary": texts.summary.replace(_WHO, who),
-        "description": "\n".join([*described, texts.details, *_help(plan)]),
+        "description": "\n".join([*described, texts.details, *more, *_help(plan)]),
     }
     if plan.runbook:
         result["runbook_url"] = _plain(plan.runbook)
@@ -122,7 +126,20 @@ def burn_rate(plan: SloPlan, severity: str, pair: BurnWindow) -> dict[str, str]:
         texts = _with_budget(
             severity, pair, target(plan), remaining, plan.time_window, plan.group_by or ()
         )
-    return _annotations(plan, _who(plan), texts)
+    return _annotations(plan, _who(plan), texts, _guard(plan, pair))
+
+
+def _guard(plan: SloPlan, pair: BurnWindow) -> list[str]:
+    """Say that the alert waits for a number of bad events, and who chose it."""
+    if not (plan.min_bad_events and is_weighted(plan)):
+        return []
+    least = plan.min_bad_events
+    text = f"Little traffic: waits for {least} bad event{'s' * (least > 1)} in {pair.long_window}"
+    if plan.min_bad_events_chosen and plan.events_per_hour is not None:
+        text += (
+            f", as chance alone brings some at {decimal_text(plan.events_per_hour)} events an hour"
+        )
+    return [text]
 
 
 @lru_cache(maxsize=4096)
@@ -179,11 +196,13 @@ def budget_exhausted(plan: SloPlan) -> dict[str, str]:
 def missing_data(plan: SloPlan, base: Duration) -> dict[str, str]:
     """Return the texts of the alert on an indicator without data."""
     wanted = target(plan)
+    check = "Check that the service is scraped, and that its metrics still have these names."
+    if isinstance(plan.indicator, CompositeIndicator):
+        check = "Check its members: " + ", ".join(member.id for member in plan.indicator.members)
     texts = _Texts(
         title=f"(ticket) {_WHO}: no data",
         summary=f"{_WHO} has no data: nobody knows whether it meets {wanted}, "
         "and its burn-rate alerts cannot fire.",
-        details=f"Series: {names.total_events_rate(base)}{plan.selector}\n"
-        "Check that the service is scraped, and that its metrics still have these names.",
+        details=f"Series: {names.total_events_rate(base)}{plan.selector}\n{check}",
     )
     return _annotations(plan, f"{plan.service} {plan.name}", texts)

@@ -10,6 +10,7 @@ evaluations and backfilled history change nothing.
 from __future__ import annotations
 
 from slo import conventions as names
+from slo.alerts.event_rates import block
 from slo.duration import Duration
 from slo.plan import Calendar, SloPlan
 from slo.time_zones import offset_changes
@@ -87,7 +88,7 @@ def days_in_period(plan: SloPlan, calendar: Calendar) -> str:
 def elapsed(plan: SloPlan, calendar: Calendar) -> str:
     """Return the expression of the share of the present period that is over."""
     passed, length = seconds_elapsed(plan, calendar), days_in_period(plan, calendar)
-    return f"(\n{passed}\n)\n/\n({_DAY} * ({length}))"
+    return f"(\n{block(passed)}\n)\n/\n({_DAY} * ({length}))"
 
 
 def seconds_elapsed(plan: SloPlan, calendar: Calendar) -> str:
@@ -103,8 +104,8 @@ def seconds_elapsed(plan: SloPlan, calendar: Calendar) -> str:
         second += f" + 31 * ({month} == bool 8) + 31 * ({month} == bool 11)"
         third = f"(59 + {_leap(now)}) * ({month} == bool 3) + 61 * ({month} == bool 6)"
         third += f" + 62 * ({month} == bool 9) + 61 * ({month} == bool 12)"
-        whole_days = f"{whole_days}\n    + {second}\n    + {third}"
-    return f"(\n    {whole_days}\n  ) * {_DAY} + {now} % {_DAY}"
+        whole_days = f"{whole_days}\n  + {second}\n  + {third}"
+    return f"(\n  {whole_days}\n) * {_DAY} + {now} % {_DAY}"
 
 
 def current_period(plan: SloPlan, calendar: Calendar) -> str:

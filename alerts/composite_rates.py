@@ -42,9 +42,13 @@ def composite_rates(
         error = _worst(indicator, base, known, idle)
     else:
         error = _in_series(indicator, base, known, idle)
+    totals = (
+        f"count by ({names.LABEL_ID}) ({names.total_events_rate(base)}{_any_of(indicator.members)})"
+    )
     otherwise = {
         "ignored": idle,
-        "good": f"{idle}\nor\nvector(1)",
+        # One unless all are there and idle.
+        "good": f"count({totals}) < bool {len(indicator.members)}\nor\nvector(1)",
         # One when somebody is silent, zero when all are idle.
         "bad": error_series,
     }[indicator.silent]

@@ -34,6 +34,10 @@ def timing_of(
     for call in plan.plugins:
         if call.id != _INTERVALS:
             continue
+        if timing.partitions:
+            message = f"`{_INTERVALS}` does nothing here: each slice is recorded once, when it ends"
+            diagnostics.append(Diagnostic("SLO501", Severity.WARNING, message, call.span))
+            continue
         wanted = empty_rule_set(plan)
         diagnostics += run_plugin(call, plan, version, plugins, wanted)
         fast, slow = wanted.sli.interval, wanted.metadata.interval

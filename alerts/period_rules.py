@@ -1,4 +1,10 @@
-"""Record the error ratio of each compliance window, and what follows from it for the budget."""
+"""
+Record the error ratio of each compliance window, and what follows from it for the budget.
+
+No rule reads a series that carries labels of the user. Where such a label changes and the server
+starts anew, the series with the old one is seen for five minutes more, and a rule that reads both
+fails: it would give them the same labels.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +47,9 @@ def period_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
     """Return the error ratio, burn rate and budget of the period that alerts are for."""
     labels = labels_of(plan)
     rules = _ratio_rules(plan, timing, plan.window)
-    burn = burn_rate(plan, _ratio_series(plan, plan.window))
+    burn = burn_rate(plan, _counted_ratio(plan, plan.window))
     rules.append(RecordingRule(names.PERIOD_BURN_RATE, burn, labels))
-    remaining = f"1 - {names.PERIOD_BURN_RATE}{plan.selector}"
-    rules.append(RecordingRule(names.ERROR_BUDGET_REMAINING, remaining, labels))
+    rules.append(RecordingRule(names.ERROR_BUDGET_REMAINING, _remaining(burn), labels))
     if plan.calendar is not None:
         rules.append(_projected(plan, plan.calendar))
     return rules
@@ -57,11 +62,12 @@ def _projected(plan: SloPlan, calendar: Calendar) -> Rule:
     `1 - bad(so far) / (B * total(so far) / elapsed)`; the remaining budget compares with the
     events so far only, which on the first day of a month is not much.
     """
-    expr = f"1 - {names.PERIOD_BURN_RATE}{plan.selector}"
+    expr = burn_rate(plan, _counted_ratio(plan, plan.window))
     if plan.error_budget:
         # Without a budget the burn rate may be infinite, and infinity times zero is no number.
         passed = calendar_rules.series(plan, names.PERIOD_ELAPSED, calendar)
         expr += f"\n* on ({names.LABEL_ID}) group_left ()\n{passed}"
+    expr = _remaining(expr)
     return RecordingRule(names.PROJECTED_BUDGET_REMAINING, expr, labels_of(plan))
 
 
@@ -71,11 +77,9 @@ def window_rules(plan: SloPlan, timing: Timing) -> list[Rule]:
     for window in plan.more_windows:
         rules += _ratio_rules(plan, timing, window)
         labels = labels_of(plan, window.name)
-        burn = burn_rate(plan, _ratio_series(plan, window))
+        burn = burn_rate(plan, _counted_ratio(plan, window))
         rules.append(RecordingRule(names.WINDOW_BURN_RATE, burn, labels))
-        same = f'{{{names.LABEL_ID}="{plan.id}",{names.LABEL_WINDOW}="{window.name}"}}'
-        remaining = f"1 - {names.WINDOW_BURN_RATE}{same}"
-        rules.append(RecordingRule(names.WINDOW_BUDGET_REMAINING, remaining, labels))
+        rules.append(RecordingRule(names.WINDOW_BUDGET_REMAINING, _remaining(burn), labels))
     return rules
 
 
@@ -85,8 +89,22 @@ def _ratio_name(window: ComplianceWindow) -> str:
     return names.error_ratio(window.length)
 
 
-def _ratio_series(plan: SloPlan, window: ComplianceWindow) -> str:
-    return _ratio_name(window) + plan.selector
+def _remaining(burn: str) -> str:
+    return f"1 - (\n{block(burn)}\n)"
+
+
+def _counted(plan: SloPlan, window: ComplianceWindow) -> tuple[str, str]:
+    """Return the names of the bad and of all events, or slices, of *window*."""
+    word = "events" if plan.timeslices is None else "slices"
+    return (
+        names.counted_in(f"error_{word}", window.name),
+        names.counted_in(f"total_{word}", window.name),
+    )
+
+
+def _counted_ratio(plan: SloPlan, window: ComplianceWindow) -> str:
+    bad, every = _counted(plan, window)
+    return f"{bad}{plan.selector}\n/ ({every}{plan.selector} > 0)"
 
 
 def _ratio_rules(plan: SloPlan, timing: Timing, window: ComplianceWindow) -> list[Rule]:
@@ -96,12 +114,12 @@ def _ratio_rules(plan: SloPlan, timing: Timing, window: ComplianceWindow) -> lis
     if window.calendar is not None:
         rules += _calendar_rules(plan, timing, window.calendar)
     if plan.timeslices is not None:
-        step, scale, word = timing.fast, "", "slices"
+        step, scale = timing.fast, ""
         record = names.SLICE_ERROR
         bad = _over(plan, "sum", record, window)
         every = measured = _over(plan, "count", record, window)
     else:
-        step, word = timing.period, "events"
+        step = timing.period
         # A query that counts per window holds each event for one base window.
         per_window = timing.base.seconds if rates_count_per_window(plan) else 1
         scale = f"{go_float(step.seconds / per_window)} * "
@@ -109,17 +127,15 @@ def _ratio_rules(plan: SloPlan, timing: Timing, window: ComplianceWindow) -> lis
         record = names.total_events_thinned(timing.base, step)
         every = _over(plan, "sum", record, window)
         measured = _over(plan, "count", record, window)
-    bad_name, every_name = (
-        names.counted_in(f"error_{word}", window.name),
-        names.counted_in(f"total_{word}", window.name),
-    )
+    bad_name, every_name = _counted(plan, window)
+    counted = {**plan.identity_labels, names.LABEL_WINDOW: window.name}
     rules += [
-        RecordingRule(bad_name, scale + bad, labels),
-        RecordingRule(every_name, scale + every, labels),
+        RecordingRule(bad_name, scale + bad, counted),
+        RecordingRule(every_name, scale + every, counted),
         RecordingRule(names.COVERAGE, _coverage(plan, measured, window, step), labels),
     ]
     if window.calendar is not None or window.length not in plan.policy.windows:
-        ratio = f"{bad_name}{plan.selector}\n/\n({every_name}{plan.selector} > 0)"
+        ratio = _counted_ratio(plan, window)
         rules.append(RecordingRule(_ratio_name(window), ratio, labels))
     return rules
 
@@ -145,7 +161,7 @@ def _coverage(plan: SloPlan, measured: str, window: ComplianceWindow, step: Dura
     passed = calendar_rules.seconds_elapsed(plan, window.calendar)
     return (
         f"clamp_max(\n{block(measured)}\n  / on ({names.LABEL_ID}) group_left ()\n"
-        f"  (({passed}) / {go_float(step.seconds)})\n, 1)"
+        f"  (\n    (\n{block(passed, '      ')}\n    ) / {go_float(step.seconds)}\n  )\n, 1)"
     )
 
 
@@ -184,7 +200,6 @@ def _date(plan: SloPlan, calendar: Calendar, lag: Duration) -> list[Rule]:
 
 
 def _date_labels(plan: SloPlan, calendar: Calendar) -> dict[str, str]:
-    # No label of the user: where one changes, the series with the old one lives on for minutes.
     return {**plan.identity_labels, names.LABEL_WINDOW: calendar.unit}
 
 

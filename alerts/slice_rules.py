@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from slo import conventions as names
+from slo.alerts.event_rates import block
 from slo.alerts.model import RecordingRule, Rule
 from slo.alerts.timing import Timing
 from slo.numbers import decimal_text
@@ -24,12 +25,12 @@ def slice_rule(plan: SloPlan, slices: Timeslices, timing: Timing) -> Rule:
     runs once a slice, so every window is a plain mean. An excluded slice records nothing.
     """
     total = f"{names.total_events_rate(timing.base)}{plan.selector}"
-    value = f"{names.error_events_rate(timing.base)}{plan.selector}\n/\n({total} > 0)"
+    value = f"{names.error_events_rate(timing.base)}{plan.selector}\n/ ({total} > 0)"
     if slices.target is not None:
         limit = (100 - slices.target) / 100 + _ROUNDING
-        value = f"({value})\n> bool {decimal_text(limit)}"
+        value = f"(\n{block(value)}\n)\n> bool {decimal_text(limit)}"
     if slices.empty == "good":
-        value = f"({value})\nor\n0 * {total}"
+        value = f"(\n{block(value)}\n)\nor\n0 * {total}"
     elif slices.empty == "bad":
-        value = f"({value})\nor\n0 * {total} + 1"
+        value = f"(\n{block(value)}\n)\nor\n0 * {total} + 1"
     return RecordingRule(names.SLICE_ERROR, value, plan.identity_labels)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slo.diagnostics import Diagnostic
 
-__all__ = ["CompileFailed", "OutputError", "PluginError", "SloError", "ToolError"]
+__all__ = [
+    "CompileFailed",
+    "InvalidRecord",
+    "LedgerConflict",
+    "LedgerError",
+    "OutputError",
+    "PluginError",
+    "SloError",
+    "ToolError",
+    "UnknownRecord",
+]
 
 
 class SloError(Exception):
@@ -32,3 +42,19 @@ class PluginError(SloError):
 
 class ToolError(SloError):
     """Say that an external program is missing, failed or timed out."""
+
+
+class LedgerError(SloError):
+    """Say that the ledger cannot be read or written; nothing is half done."""
+
+
+class InvalidRecord(LedgerError):
+    """Say what is wrong with a record that the ledger was to keep."""
+
+
+class LedgerConflict(LedgerError):
+    """Say that an id or an idempotency key is taken by a record with other content."""
+
+
+class UnknownRecord(LedgerError):
+    """Say that the ledger holds no such record."""

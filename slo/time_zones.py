@@ -14,8 +14,8 @@ LAST_YEAR = 2037
 
 
 def time_zones() -> set[str]:
-    """Return the names of all time zones."""
-    return available_timezones()
+    """Return the names of all time zones that are named after places, and UTC."""
+    return {name for name in available_timezones() if "/" in name} | {"UTC"}
 
 
 def is_time_zone(name: str) -> bool:

@@ -161,7 +161,8 @@ class _ServiceReader:
         events_per_hour = None if traffic is None else Decimal(str(traffic))
         guard = alerting.get("min_bad_events")
         chosen = 0
-        if guard is None and events_per_hour is not None and timeslices is None:
+        pages = alerting.get("page") is not False
+        if guard is None and pages and events_per_hour is not None and timeslices is None:
             chosen = _chosen_guard(indicator, policy, objective, events_per_hour)
         links = merged(service.get("links") or {}, slo.get("links") or {})
         return SloPlan(

@@ -9,6 +9,7 @@ from slo.burnrate import MAX_TIME_WINDOW
 from slo.diagnostics import Span
 from slo.duration import Duration, days, minutes
 from slo.plan import Calendar, ComplianceWindow, Timeslices
+from slo.schema import closest
 from slo.source import Map, Seq, Source, raw_text, span_of
 from slo.spec.context import ReadContext
 from slo.spec.lowering import value_span
@@ -40,11 +41,14 @@ def read_windows(
             sound = False
             continue
         if any(window.name == other.name for other in windows):
-            context.report("SLO217", span, f"the window `{window.name}` is declared twice")
+            context.report(
+                "SLO217", span, f"the window `{window.name}` is declared twice", "remove one"
+            )
             sound = False
         elif windows and not _SHORTEST_FURTHER <= window.length <= MAX_TIME_WINDOW:
             message = f"a further window of {window.length} is not between 1d and 90d"
-            hint = "for shorter look-backs read `slo:sli_error:ratio_rate...`"
+            hint = "shorter look-backs are recorded as `slo:sli_error:ratio_rate...`"
+            hint = hint if window.length < _SHORTEST_FURTHER else "90d are the longest period"
             context.report("SLO217", span, message, hint)
             sound = False
         windows.append(window)
@@ -58,11 +62,13 @@ def _window(
         return ComplianceWindow(Duration.parse(declared))
     zone = declared.get("time_zone", "UTC")
     if zone != "UTC":
-        from slo.time_zones import is_time_zone
+        from slo.time_zones import is_time_zone, time_zones
 
         if not is_time_zone(zone):
             message = f"no time zone `{zone}`"
-            hint = "use a name of the IANA database such as `Europe/Berlin` or `UTC`"
+            guess = closest(zone, time_zones())
+            hint = "use a name of the IANA database, such as `Europe/Berlin` or `UTC`"
+            hint = f"did you mean `{guess}`?" if guess else hint
             context.report("SLO109", value_span(source, declared, "time_zone"), message, hint)
             return None
     unit = declared["calendar"]

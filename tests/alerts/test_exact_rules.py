@@ -14,7 +14,14 @@ import pytest
 from slo.alerts.exact_rules import Timing, is_weighted
 from slo.burnrate import AlertPolicy, BurnWindow, scaled_policy
 from slo.duration import Duration, days, hours, minutes, seconds
-from slo.plan import EventsIndicator, RatioIndicator, SloPlan
+from slo.plan import (
+    Calendar,
+    ComplianceWindow,
+    EventsIndicator,
+    RatioIndicator,
+    SloPlan,
+    Timeslices,
+)
 from slo.promql import walk
 
 Make = Callable[..., SloPlan]
@@ -392,6 +399,26 @@ class TestAlerts:
             assert len(set(keys)) == len(keys)
 
 
+class TestLabelsOfTheUser:
+    def test_are_on_no_series_that_a_recording_rule_reads(
+        self, exact: Any, make_plan: Make
+    ) -> None:
+        """Where one changes, series with both are there for minutes, and rules would fail."""
+        periods = (ComplianceWindow(days(30), Calendar("month", "UTC")), ComplianceWindow(days(1)))
+        for fields in (
+            {},
+            {"more_windows": periods, "min_bad_events": 5},
+            {"calendar": Calendar("quarter", "Asia/Tokyo")},
+            {"timeslices": Timeslices(minutes(1), Decimal(95), "good"), "more_windows": periods},
+        ):
+            rules = exact(make_plan(labels={"region": "eu"}, **fields))
+            labelled = {rule.record for rule in rules.records if "region" in rule.labels}
+            read = {name for rule in rules.records for name in re.findall(r"slo:[\w:]+", rule.expr)}
+
+            assert len(labelled) > 8
+            assert set() == labelled & read
+
+
 class TestObjectiveOf100:
     def test_nothing_is_divided_by_zero_but_burn_rates_without_nan(
         self, exact: Any, make_plan: Make
@@ -400,9 +427,11 @@ class TestObjectiveOf100:
         rules = exact(make_plan(objective=Decimal(100)))
 
         assert "vector(0)" == rules.expr("slo:error_budget:ratio")
-        for name, window in (("current", "5m"), ("period", "30d")):
-            series = f"slo:sli_error:ratio_rate{window}{SELECTOR}"
-            assert f"({series} / 0 >= 0) or {series}" == rules.expr(f"slo:{name}_burn_rate:ratio")
+        for name, kind in (("current", "rate5m"), ("period", "count30d")):
+            sides = [f"slo:{side}_events:{kind}{SELECTOR}" for side in ("error", "total")]
+            ratio = f"{sides[0]} / ({sides[1]} > 0)"
+            ratio = f"({ratio})" if name == "current" else ratio
+            assert f"({ratio} / 0 >= 0) or {ratio}" == rules.expr(f"slo:{name}_burn_rate:ratio")
         for alert in rules.alerts[:4]:
             assert not re.search(r"/ 0\b", alert.expr)
             assert "* 0)" in alert.expr

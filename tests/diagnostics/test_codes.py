@@ -22,7 +22,7 @@ UNREACHABLE: dict[str, str] = {}
 # Codes that are about files, sizes or plugins: no short spec shows them.
 SHOWN_AS_TEXT = {"SLO001", "SLO008", "SLO305", "SLO402", "SLO903", *UNREACHABLE}
 # What an example needs besides its text.
-ARGUMENTS = {"SLO207": ["--retention", "15d"]}
+ARGUMENTS = {"SLO207": ["--retention", "15d"], "SLO507": ["--profile", "sloth"]}
 # Samples that are too large to keep: files by name, made when the test runs.
 BUILDERS: dict[str, Callable[[], dict[str, str]]] = {
     "SLO305": lambda: {
