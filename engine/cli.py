@@ -21,17 +21,21 @@ _COMMANDS = {
     "compile": "Compile specs into Prometheus rules, alerts, tests and Alertmanager routing.",
     "demo": "Watch a real outage go from the SLI to the page, on this machine.",
     "explain": "Explain a diagnostic code.",
+    "gate": "Ask whether a deployment may go on: budget, burn rates, freezes.",
     "init": "Write a first spec that compiles.",
+    "ledger": "Check, repair and move the ledger of the engine.",
     "schema": "Print the JSON Schema of a dialect, for editors.",
+    "serve": "Serve error budgets and gate decisions: an API, a board and metrics.",
     "simulate": "Show when alerts fire at error rates, or would have fired on real history.",
     "test": "Prove with promtool when every alert fires and resets.",
+    "token": "Make, list and revoke tokens of the API.",
     "validate": "Check specs without writing anything.",
     "version": "Print the version.",
 }
 
 
 # Commands that live on after their work is done.
-_LONG_LIVED = frozenset(("backfill", "demo"))
+_LONG_LIVED = frozenset(("backfill", "demo", "serve"))
 
 
 class _LazyGroup(click.Group):

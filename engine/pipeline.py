@@ -22,6 +22,12 @@ from slo.checks.suite import run_checks
 from slo.diagnostics import Diagnostic, Severity, Span, has_errors, sort_diagnostics
 from slo.duration import Duration
 from slo.engine.discovery import STDIN_SHOWN, Input, discover, read_input
+from slo.engine.gates.policy_documents import (
+    ReadPolicy,
+    check_policies,
+    is_policy,
+    policy_document,
+)
 from slo.engine.options import CompileOptions
 from slo.errors import PluginError
 from slo.plan import Owner, ServicePlan, SpecSet
@@ -83,6 +89,7 @@ class FileResult(Generic[T]):
 
     Args:
         outputs: Path of each artifact with what the sink made of it.
+        policies: Gate policies among the specs; nothing is compiled from them.
         source: The file's text, when something is wrong with it.
     """
 
@@ -90,6 +97,7 @@ class FileResult(Generic[T]):
     owners: tuple[Owner, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     outputs: list[tuple[str, T]] = field(default_factory=list)
+    policies: list[ReadPolicy] = field(default_factory=list)
     source: Source | None = None
 
 
@@ -101,12 +109,14 @@ class CompileResult(Generic[T]):
     Args:
         artifacts: What the sink made of each artifact, by path; empty on any error.
         sources: Texts of the files with problems, by the path in their diagnostics.
+        policies: How many gate policies were among the specs.
     """
 
     artifacts: tuple[T, ...]
     diagnostics: tuple[Diagnostic, ...]
     specs: SpecSet
     sources: Mapping[str, Source] = field(default_factory=dict)
+    policies: int = 0
 
     @property
     def failed(self) -> bool:
@@ -206,6 +216,9 @@ def _read(source: Source, environment: Environment) -> FileResult[T]:
             hint = "name it with --windows"
             context.report("SLO205", source.start, message, hint, Severity.WARNING)
             continue
+        if is_policy(document.root):
+            result.policies.append(policy_document(document, result.diagnostics))
+            continue
         found = read_document(document, context)
         specs = SpecSet(specs.services + found.services, specs.owners + found.owners)
     checks = CheckOptions(options.exact, options.retention)
@@ -232,11 +245,13 @@ def finish(
     specs = SpecSet(services, owners)
     diagnostics = [*environment.diagnostics, *(d for r in results for d in r.diagnostics)]
     sources = {**environment.sources, **{r.source.path: r.source for r in results if r.source}}
-    if inputs and not (services or owners or has_errors(diagnostics)):
+    policies = [policy for result in results for policy in result.policies]
+    if inputs and not (services or owners or policies or has_errors(diagnostics)):
         span = Span(inputs[0].shown)
         diagnostics.append(Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span))
     diagnostics += check_identities(specs.slos)
     diagnostics += check_members(specs.slos)
+    diagnostics += check_policies(policies, specs.slos)
     outputs, collisions = _collect(results)
     diagnostics += collisions
     diagnostics += _check_mixture(specs, environment.options)
@@ -254,7 +269,7 @@ def finish(
             if isinstance(source, Source):
                 sources[found.shown] = source
     ordered = tuple(outputs[path] for path in sorted(outputs))
-    return CompileResult(ordered, sort_diagnostics(diagnostics), specs, sources)
+    return CompileResult(ordered, sort_diagnostics(diagnostics), specs, sources, len(policies))
 
 
 def _collect(results: Sequence[FileResult[T]]) -> tuple[dict[str, T], list[Diagnostic]]:

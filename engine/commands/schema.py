@@ -16,6 +16,7 @@ _DIALECTS = {
     "sloth.slok.dev/v1": "sloth-k8s-v1",
     "openslo/v1alpha": "openslo-v1alpha",
     "alert-windows": "alert-windows-v1",
+    "gate-policy": "gate-policy-v1",
 }
 
 

@@ -32,5 +32,8 @@ def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> N
     if style == "text" and code == 0:
         slos, services = len(result.specs.slos), len(result.specs.services)
         words = f"{slos} SLO{'s' * (slos != 1)} of {services} service{'s' * (services != 1)}"
-        click.echo(f"{words} {'is' if slos == 1 else 'are'} valid", err=True)
+        if result.policies:
+            policies = f"{result.policies} gate polic{'y' if result.policies == 1 else 'ies'}"
+            words = f"{words} and {policies}" if slos else policies
+        click.echo(f"{words} {'is' if slos + result.policies == 1 else 'are'} valid", err=True)
     sys.exit(code)

@@ -7,6 +7,7 @@ are ratios, and a budget's remaining share is never clamped: -0.6 says that 160 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -260,6 +261,7 @@ class Snapshot:
         number: Counts up with each refresh.
         taken_at: When it was taken.
         complete: Every query of the refresh was answered.
+        stale_from: When the first of its SLOs becomes stale, unless a newer one comes.
     """
 
     number: int
@@ -267,6 +269,7 @@ class Snapshot:
     statuses: tuple[SloStatus, ...]
     sources: tuple[SourceHealth, ...]
     complete: bool = True
+    stale_from: float = math.inf
 
     def of_service(self, service: str) -> tuple[SloStatus, ...]:
         """Return the SLOs of *service*."""

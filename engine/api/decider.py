@@ -1,0 +1,160 @@
+"""Answer questions to gates from memory, and see to it that the answers are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+from slo.engine.api.access import Principal
+from slo.engine.api.recorder import DecisionRecorder
+from slo.engine.api.standing import Standing
+from slo.engine.api.view import Views
+from slo.engine.gates.decision import (
+    GateDecision,
+    decision_from_json,
+    decision_record,
+    previous_decision,
+)
+from slo.engine.gates.evaluate import evaluate
+from slo.engine.gates.policy import GatePolicy
+from slo.engine.gates.request import GateRequest
+from slo.engine.status.model import Snapshot
+
+__all__ = ["Decided", "Decider"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_REUSE_SECONDS = 5.0
+_MOST_KEPT = 4_096
+
+
+class Decided:
+    """
+    Hold a decision with the bytes of its answer.
+
+    Args:
+        recorded: Whether the ledger has it.
+    """
+
+    __slots__ = ("body", "decision", "recorded")
+
+    def __init__(self, decision: GateDecision, recorded: bool) -> None:
+        self.decision = decision
+        self.recorded = recorded
+        content = {**decision.to_json(), "recorded": recorded}
+        self.body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class Decider:
+    """
+    Decide by a policy.
+
+    The same question, of the same asker, against the same numbers and records gets the same
+    decision for a few seconds: what asks in a loop neither costs much nor fills the ledger.
+
+    Args:
+        policy: Decides.
+        views: Have the snapshot.
+        standing: Has freezes, overrides and what was decided before.
+        recorder: Takes the decisions.
+        clock: Returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        policy: GatePolicy,
+        *,
+        views: Views,
+        standing: Standing,
+        recorder: DecisionRecorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self.policy = policy
+        self._views = views
+        self._standing = standing
+        self._recorder = recorder
+        self._clock = clock
+        self._kept: OrderedDict[tuple[object, ...], asyncio.Future[Decided]] = OrderedDict()
+        self._previous: OrderedDict[tuple[str, str], GateDecision] = OrderedDict()
+
+    def replace_policy(self, policy: GatePolicy) -> None:
+        """Decide by *policy* from now on."""
+        self.policy = policy
+        self._kept.clear()
+
+    async def decide(self, request: GateRequest, principal: Principal) -> Decided:
+        """
+        Return the answer to *request*.
+
+        Raises:
+            LedgerConflict: Its idempotency key was used for another request.
+        """
+        now = self._clock()
+        seen = self._views.now()
+        tag = seen[0].tag if seen else ""
+        version = self._standing.now.version
+        key = (request, principal.name, tag, version, int(now / _REUSE_SECONDS))
+        kept = self._kept.get(key)
+        if kept is None or _useless(kept, now):
+            # Those who ask meanwhile wait for the same answer.
+            work = self._decided(request, principal, seen[0].snapshot if seen else None, now)
+            kept = asyncio.ensure_future(work)
+            _keep(self._kept, key, kept)
+        return await asyncio.shield(kept)
+
+    async def _decided(
+        self, request: GateRequest, principal: Principal, snapshot: Snapshot | None, now: float
+    ) -> Decided:
+        decision = self._decision(request, snapshot, now)
+        record = decision_record(decision, principal.name)
+        known = await self._recorder.record(record, request.idempotency_key)
+        if known is not None and known.id != record.id:
+            # The question was answered before, perhaps by another replica.
+            decision = decision_from_json(known.evidence)
+        return Decided(decision, known is not None)
+
+    def _decision(
+        self, request: GateRequest, snapshot: Snapshot | None, now: float
+    ) -> GateDecision:
+        records = self._standing.now
+        place = (request.service, request.environment)
+        decision = evaluate(
+            self.policy,
+            request,
+            snapshot,
+            freezes=records.freezes_at(now),
+            overrides=records.overrides_at(now),
+            previous=self._last(request, place),
+            now=now,
+        )
+        if not request.dry_run:
+            _keep(self._previous, place, decision)
+        return decision
+
+    def _last(self, request: GateRequest, place: tuple[str, str]) -> GateDecision | None:
+        ours = self._previous.get(place)
+        known = previous_decision(self._standing.now.decisions, request)
+        if ours is None or (known is not None and known.evaluated_at > ours.evaluated_at):
+            # Another replica has answered since.
+            return known
+        return ours
+
+
+def _useless(kept: asyncio.Future[Decided], now: float) -> bool:
+    if not kept.done():
+        return False
+    if kept.cancelled() or kept.exception() is not None:
+        return True
+    decided = kept.result()
+    return not decided.recorded or now >= decided.decision.expires_at
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > _MOST_KEPT:
+        kept.popitem(last=False)

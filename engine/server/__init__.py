@@ -1,0 +1,1 @@
+"""Run the live engine: put its parts together, start and stop them in order."""

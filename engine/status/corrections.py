@@ -1,0 +1,252 @@
+"""
+Take out of the count what the ledger's corrections name.
+
+What a server has recorded cannot be changed, so the events of each corrected stretch of time are
+read, for all SLOs at once, and subtracted. A stretch that is over is read once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from slo import conventions as names
+from slo.engine.ledger.records import Correction
+from slo.engine.sources.http_source import HttpSource
+from slo.engine.status.event_reader import Counted, EventReader
+from slo.engine.status.model import AppliedCorrection
+from slo.engine.status.reading import Key, Reading
+
+__all__ = ["Corrected", "Corrections", "Piece", "pieces_of"]
+
+_DAY = 86_400.0
+# Long stretches are cut at multiples of this, so that what is over of them is read only once.
+_LONGEST_PIECE = 6 * 3_600.0
+# Records come late, and say what was minutes ago.
+_SETTLED_SECONDS = 600.0
+_MOST_IN_ONE_QUERY = 100
+# What makes a shell pattern, or could break out of a PromQL string.
+_PATTERN = re.compile(r"[^A-Za-z0-9_.:-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """
+    Hold what corrections take out of an SLO's count for the period.
+
+    Args:
+        bad: Bad events to take off; *total* likewise.
+        applied: One entry a correction.
+        missing: Some stretches have not been read yet.
+    """
+
+    bad: float
+    total: float
+    applied: tuple[AppliedCorrection, ...]
+    missing: bool = False
+
+
+class Piece(NamedTuple):
+    """Hold a stretch of time that one correction decides about."""
+
+    start: float
+    end: float
+    correction: Correction
+
+
+Occurrences = Callable[[Correction, float, float], Iterable[tuple[float, float]]]
+
+
+def pieces_of(
+    corrections: Sequence[Correction], start: float, end: float, occurrences: Occurrences
+) -> tuple[Piece, ...]:
+    """
+    Return the corrected time from *start* to *end* in pieces that do not overlap.
+
+    Where two corrections apply, the one that excludes does, and of those alike the older one:
+    nothing is taken out twice.
+    """
+    ordered = sorted(corrections, key=lambda c: (c.effect != "exclude", c.created_at, c.id))
+    taken: list[tuple[float, float]] = []
+    pieces: list[Piece] = []
+    for correction in ordered:
+        for first, last in occurrences(correction, start, end):
+            whole = (float(round(first)), float(min(round(last), math.floor(end))))
+            for free in list(_without(*whole, taken)):
+                pieces += [Piece(*cut, correction) for cut in _cut(*free) if cut[1] > start]
+                taken.append(free)
+    return tuple(sorted(pieces, key=lambda piece: piece.start))
+
+
+def _without(
+    start: float, end: float, taken: Iterable[tuple[float, float]]
+) -> Iterable[tuple[float, float]]:
+    at = start
+    for first, last in sorted(taken):
+        if last <= at or first >= end:
+            continue
+        if first > at:
+            yield at, first
+        at = last
+    if at < end:
+        yield at, end
+
+
+def _cut(start: float, end: float) -> Iterable[tuple[float, float]]:
+    while start < end:
+        edge = min(end, (start // _LONGEST_PIECE + 1) * _LONGEST_PIECE)
+        yield start, edge
+        start = edge
+
+
+_Stretch = tuple[float, float, str]
+
+
+class Corrections:
+    """
+    Know the corrections that apply, and the events that they take out.
+
+    Args:
+        occurrences: Says when a correction applies.
+        applies: Tells whether a correction means an SLO.
+    """
+
+    def __init__(
+        self,
+        reader: EventReader,
+        occurrences: Occurrences,
+        applies: Callable[[Correction, Reading], bool],
+    ) -> None:
+        self._reader, self._occurrences, self._applies = reader, occurrences, applies
+        self._counted: dict[_Stretch, Mapping[Key, Counted]] = {}
+        self._settled: set[_Stretch] = set()
+        self._pieces: dict[Key, tuple[Piece, ...]] = {}
+
+    def plan(
+        self,
+        corrections: Sequence[Correction],
+        readings: Mapping[Key, Reading],
+        start: float,
+        now: float,
+    ) -> None:
+        """
+        Find out which time is corrected for each SLO, from *start* up to *now*.
+
+        It ends a little earlier, since what has just happened is not in the budgets yet: a
+        correction never takes out more than was counted.
+        """
+        self._pieces = {}
+        if not corrections:
+            self._counted, self._settled = {}, set()
+            return
+        end = now - self._reader.behind
+        known: dict[tuple[str, ...], tuple[Piece, ...]] = {}
+        for key, reading in readings.items():
+            applying = [c for c in corrections if self._applies(c, reading)]
+            if not applying:
+                continue
+            signature = tuple(correction.id for correction in applying)
+            if signature not in known:
+                known[signature] = pieces_of(applying, start, end, self._occurrences)
+            if known[signature]:
+                self._pieces[key] = known[signature]
+
+    async def read(
+        self,
+        source: HttpSource,
+        readings: Mapping[Key, Reading],
+        scales: Mapping[str, float],
+        now: float,
+        most: int,
+        within: float,
+    ) -> int:
+        """Read what is not known yet, by at most *most* queries; return how many it took."""
+        wanted = {_stretch(piece) for pieces in self._pieces.values() for piece in pieces}
+        self._counted = {s: c for s, c in self._counted.items() if s in wanted}
+        self._settled &= wanted
+        queries = 0
+        for batch in _batches(sorted(wanted - self._settled, reverse=True)):
+            if queries == most:
+                break
+            queries += 1
+            length, matchers = batch[0][1] - batch[0][0], batch[0][2]
+            found = await self._reader.between(
+                source,
+                length,
+                [end for _, end, _ in _every_day(batch)],
+                readings,
+                scales,
+                matchers=matchers,
+                within=within,
+            )
+            for stretch in batch:
+                self._counted[stretch] = {
+                    key: counts[stretch[1]] for key, counts in found.items() if stretch[1] in counts
+                }
+                if stretch[1] < now - _SETTLED_SECONDS:
+                    self._settled.add(stretch)
+        return queries
+
+    def of(self, key: Key, start: float, end: float) -> Corrected | None:
+        """Return what is taken out of the count of *key* from *start* to *end*, if anything."""
+        pieces = [p for p in self._pieces.get(key, ()) if p.end > start and p.start < end]
+        if not pieces:
+            return None
+        by_correction: dict[str, AppliedCorrection] = {}
+        bad = total = 0.0
+        missing = False
+        for piece in pieces:
+            counted = self._counted.get(_stretch(piece))
+            if counted is None:
+                missing = True
+                continue
+            inside = (min(end, piece.end) - max(start, piece.start)) / (piece.end - piece.start)
+            events = counted.get(key, Counted(0.0, 0.0))
+            off_bad, off_total = inside * events.bad, inside * events.total
+            correction = piece.correction
+            if correction.effect == "credit":
+                off_total = 0.0
+            bad, total = bad + off_bad, total + off_total
+            before = by_correction.get(correction.id)
+            by_correction[correction.id] = AppliedCorrection(
+                correction.id,
+                correction.effect,
+                off_bad + (before.bad if before else 0.0),
+                off_total + (before.total if before else 0.0),
+            )
+        return Corrected(bad, total, tuple(by_correction.values()), missing)
+
+
+def _stretch(piece: Piece) -> _Stretch:
+    return piece.start, piece.end, _matchers(piece.correction)
+
+
+def _matchers(correction: Correction) -> str:
+    """Return what narrows a query down to the target, as far as it is not a pattern."""
+    service, _, name = correction.target.slo.partition("/")
+    found = []
+    for label, value in ((names.LABEL_SERVICE, service), (names.LABEL_SLO, name)):
+        if value and not _PATTERN.search(value):
+            found.append(f'{label}="{value}"')
+    return ",".join(found)
+
+
+def _batches(stretches: Iterable[_Stretch]) -> Iterable[Sequence[_Stretch]]:
+    """Join stretches that lie a whole number of days apart: a range query reads them all."""
+    alike: dict[tuple[float, float, str], list[_Stretch]] = defaultdict(list)
+    for start, end, matchers in stretches:
+        alike[end - start, end % _DAY, matchers].append((start, end, matchers))
+    for every in alike.values():
+        for first in range(0, len(every), _MOST_IN_ONE_QUERY):
+            yield every[first : first + _MOST_IN_ONE_QUERY]
+
+
+def _every_day(batch: Sequence[_Stretch]) -> Sequence[_Stretch]:
+    """Return *batch*, oldest first, with the days between that nobody asked for."""
+    first, last = min(batch), max(batch)
+    days = round((last[1] - first[1]) / _DAY)
+    return [(first[0] + d * _DAY, first[1] + d * _DAY, first[2]) for d in range(days + 1)]

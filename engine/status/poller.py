@@ -1,0 +1,279 @@
+"""
+Keep the snapshot fresh: one refresh every so often, whoever reads.
+
+Each replica of the engine polls by itself, so that reading never depends on the database. The
+one that holds the lease polls at full pace and writes down how the budgets stood; the others
+poll at half of it, and one of them takes over when the lease runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from slo.engine.ledger.records import Correction, Freeze, Ledger
+from slo.engine.ledger.recurrence import occurrences
+from slo.engine.sources.failover import Failover
+from slo.engine.sources.http_source import HttpSource
+from slo.engine.sources.protocol import Unavailable
+from slo.engine.status.best_effort import BestEffort
+from slo.engine.status.budget_points import budget_points
+from slo.engine.status.declared import Declared
+from slo.engine.status.holder import Holder
+from slo.engine.status.model import Snapshot
+from slo.engine.status.past import LONGEST_PERIOD, Past
+from slo.engine.status.reading import Answers, Key, Reading, carry_over, sort_by_slo
+from slo.engine.status.refresh import PartialAnswers, read_all
+from slo.engine.status.snapshots import Inputs, build_snapshot
+from slo.errors import ToolError
+
+__all__ = ["LEASE", "Pace", "Poller"]
+
+LEASE = "poller"
+
+_SHARE_OF_READING = 0.8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """
+    Say how often to refresh, in seconds.
+
+    Args:
+        interval: Between two refreshes of the leader; a follower takes twice as long.
+        jitter: At most so much is added, so that engines do not ask in step.
+        deadline: Limit of one refresh, all sources and attempts together.
+        point_every: Between two budget points of an SLO. The recorded rates look back five
+            minutes, so that points five minutes apart count each event once.
+    """
+
+    interval: float = 30.0
+    jitter: float = 3.0
+    deadline: float = 24.0
+    point_every: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.deadline < self.interval:
+            raise ValueError("the deadline of a refresh must be shorter than the interval")
+
+    @property
+    def lease(self) -> float:
+        """Return how long the lease lasts: one refresh may be missed, not two."""
+        return 1.5 * self.interval
+
+
+class Poller:
+    """
+    Read all SLOs again and again, and publish how they stand.
+
+    Args:
+        failover: The servers to read from.
+        holder: Takes the snapshots.
+        declared: SLOs of the specs, by id.
+        ledger: Keeps corrections, freezes and budget points; may be missing, or fail.
+        name: Of this replica, in the lease.
+        clock: Returns Unix seconds.
+    """
+
+    def __init__(
+        self,
+        failover: Failover,
+        holder: Holder,
+        *,
+        declared: Mapping[str, Declared] | None = None,
+        ledger: Ledger | None = None,
+        pace: Pace | None = None,
+        name: str = "engine",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.pace = pace or Pace()
+        self.declared: Mapping[str, Declared] = declared or {}
+        self._failover, self._holder = failover, holder
+        self._ledger, self._name, self._clock = ledger, name, clock
+        self._keeping = BestEffort()
+        self._readings: Mapping[Key, Reading] = {}
+        self._freezes: Sequence[Freeze] = ()
+        self._corrections: Sequence[Correction] = ()
+        self.past = Past()
+        self._number = 0
+        # Until the database says otherwise: where it is gone, nobody reads less often.
+        self._leads = True
+        self._refreshed_at = float("-inf")
+        self._point_at = float("-inf")
+        self._running: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._scheduler: Any = None
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this replica writes down how the budgets stood."""
+        return self._leads
+
+    def start(self) -> None:
+        """Refresh now and from now on, in the running event loop."""
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_job(
+            self._tick,
+            "interval",
+            seconds=self.pace.interval,
+            jitter=self.pace.jitter or None,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=max(1, int(self.pace.interval)),
+            next_run_time=datetime.now(UTC),
+        )
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Stop refreshing, and give the lease back."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+        tasks = [task for task in (self._running, self._writing) if task is not None]
+        if self._running is not None:
+            self._running.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._ledger is not None and self._leads:
+            await self._keeping.run(self._ledger.release_lease, LEASE, self._name)
+        self._keeping.close()
+
+    async def refresh(self) -> None:
+        """Refresh once; who comes while a refresh runs waits for that one."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._refresh())
+        await asyncio.shield(self._running)
+
+    async def _tick(self) -> None:
+        await self._elect()
+        pause = self.pace.interval * (1 if self._leads else 2)
+        # Jitter makes ticks come early now and then.
+        if self._clock() - self._refreshed_at >= pause - self.pace.interval / 2:
+            await self.refresh()
+
+    async def _elect(self) -> None:
+        if self._ledger is None:
+            return
+        won = await self._keeping.run(
+            self._ledger.acquire_lease, LEASE, self._name, self.pace.lease
+        )
+        if won is not None:
+            self._leads = won
+
+    async def _refresh(self) -> None:
+        now = self._refreshed_at = self._clock()
+        try:
+            async with asyncio.timeout(self.pace.deadline):
+                source, answers = await self._read()
+                await asyncio.to_thread(self._sort, answers, self._clock())
+                await self._read_ledger(now)
+                await self._read_past(source, now)
+                snapshot = await asyncio.to_thread(self._build, answers, self._clock())
+        except (ToolError, TimeoutError) as error:
+            _log.warning("no refresh: %s", error or "it took too long")
+            self._keep_old(now)
+            return
+        self._holder.publish(snapshot)
+        self._write_points(snapshot)
+
+    async def _read(self) -> tuple[HttpSource, Answers]:
+        partial: list[tuple[HttpSource, Answers]] = []
+        # What is left over is for the past, and for making the snapshot.
+        within = _SHARE_OF_READING * self.pace.deadline / len(self._failover.sources)
+
+        async def work(source: HttpSource) -> tuple[HttpSource, Answers]:
+            try:
+                return source, await read_all(source, within)
+            except PartialAnswers as error:
+                partial.append((source, error.answers))
+                raise
+
+        try:
+            source, answers = await self._failover.first(work)
+        except Unavailable:
+            # Half of the truth, marked as such, is better than an old one.
+            if not partial:
+                raise
+            return partial[0]
+        self._failover.answered(source.name, answers.warnings)
+        return source, answers
+
+    def _sort(self, answers: Answers, now: float) -> None:
+        thresholds = self._holder.thresholds
+        current = sort_by_slo(answers, now, self._readings)
+        oldest = now - thresholds.stale_after - thresholds.forget_after
+        self._readings = carry_over(self._readings, current, oldest)
+
+    async def _read_past(self, source: HttpSource, now: float) -> None:
+        left = self.pace.deadline - (self._clock() - now)
+        await self.past.read(
+            source,
+            self._readings,
+            self.declared,
+            self._corrections,
+            now,
+            max(0.1, _SHARE_OF_READING * left),
+        )
+
+    def _build(self, answers: Answers, now: float) -> Snapshot:
+        self._number += 1
+        inputs = Inputs(
+            self._readings,
+            answers.source,
+            declared=self.declared,
+            corrected=self.past.corrected,
+            expiring=self.past.expiring,
+            freezes=self._freezes,
+            sources=self._failover.health(),
+            warnings=answers.warnings,
+            complete=answers.complete,
+            thresholds=self._holder.thresholds,
+        )
+        return build_snapshot(inputs, self._number, now)
+
+    def _keep_old(self, now: float) -> None:
+        """Publish the old numbers with what is known about the servers now."""
+        old = self._holder.current(now)
+        health = self._failover.health()
+        if old is None:
+            inputs = Inputs(
+                {},
+                health[0].name,
+                declared=self.declared,
+                sources=health,
+                complete=False,
+                thresholds=self._holder.thresholds,
+            )
+            self._holder.publish(build_snapshot(inputs, 0, now))
+        else:
+            self._holder.publish(replace(old, sources=health))
+
+    async def _read_ledger(self, now: float) -> None:
+        if self._ledger is None:
+            return
+        freezes = await self._keeping.run(self._ledger.freezes, now, now)
+        if freezes is not None:
+            self._freezes = [f for f in freezes if occurrences(f, now, now)]
+        start = now - LONGEST_PERIOD
+        corrections = await self._keeping.run(self._ledger.corrections, start, now)
+        if corrections is not None:
+            self._corrections = [c for c in corrections if c.cancelled_at is None]
+
+    def _write_points(self, snapshot: Snapshot) -> None:
+        due = snapshot.taken_at - self._point_at >= self.pace.point_every - self.pace.jitter
+        busy = self._writing is not None and not self._writing.done()
+        if self._ledger is None or not self._leads or not due or busy:
+            return
+        self._point_at = snapshot.taken_at
+        points = budget_points(snapshot, self._readings, self.pace.point_every)
+        self._writing = asyncio.create_task(
+            self._keeping.run(self._ledger.add_budget_points, points, within=self.pace.point_every)
+        )
