@@ -102,12 +102,13 @@ async def measure(url: str, slos: int) -> Mapping[str, float]:
     holder = Holder()
     poller = Poller(Failover([source]), holder, pace=Pace())
     before = _memory()
-    took, held_up = [], 0.0
+    took, busy, held_up = [], [], 0.0
     beat = asyncio.create_task(_heartbeat())
     for _ in range(_REFRESHES):
-        began = time.monotonic()
+        began, used = time.monotonic(), time.process_time()
         await poller.refresh()
         took.append(time.monotonic() - began)
+        busy.append(time.process_time() - used)
     beat.cancel()
     held_up = max(_HELD_UP)
     snapshot = holder.current(time.time())
@@ -121,6 +122,7 @@ async def measure(url: str, slos: int) -> Mapping[str, float]:
     return {
         "queries": (queries or 0) / _REFRESHES,
         "seconds": statistics.median(took),
+        "busy": statistics.median(busy),
         "memory": _memory() - before,
         "held_up": held_up,
     }
@@ -149,8 +151,10 @@ def main() -> int:
     )
     parser.add_argument("--slos", type=int, nargs="+", default=[100, 1_000, 10_000])
     arguments = parser.parse_args()
-    print("| SLOs | queries a refresh | seconds | readers wait, at most | memory, MiB |")
-    print("|---:|---:|---:|---:|---:|")
+    print(
+        "| SLOs | queries a refresh | seconds | of them busy | readers wait, at most | memory, MiB |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|")
     worst = 0.0
     for slos in arguments.slos:
         with tempfile.TemporaryDirectory() as folder, server(arguments.server, Path(folder)) as url:
@@ -159,7 +163,7 @@ def main() -> int:
             found = asyncio.run(measure(url, slos))
             worst = max(worst, found["queries"])
             print(
-                f"| {slos:,} | {found['queries']:g} | {found['seconds']:.2f} "
+                f"| {slos:,} | {found['queries']:g} | {found['seconds']:.2f} | {found['busy']:.2f} "
                 f"| {1000 * found['held_up']:.0f} ms | {found['memory']:.0f} |",
                 flush=True,
             )

@@ -24,9 +24,11 @@ _COMMANDS = {
     "gate": "Ask whether a deployment may go on: budget, burn rates, freezes.",
     "init": "Write a first spec that compiles.",
     "ledger": "Check, repair and move the ledger of the engine.",
+    "report": "Report how a week, month or quarter went: objectives, incidents, decisions.",
     "schema": "Print the JSON Schema of a dialect, for editors.",
     "serve": "Serve error budgets and gate decisions: an API, a board and metrics.",
     "simulate": "Show when alerts fire at error rates, or would have fired on real history.",
+    "status": "Show how SLOs stand: state, budget left, burn rate, age of the numbers.",
     "test": "Prove with promtool when every alert fires and resets.",
     "token": "Make, list and revoke tokens of the API.",
     "validate": "Check specs without writing anything.",
@@ -35,7 +37,7 @@ _COMMANDS = {
 
 
 # Commands that live on after their work is done.
-_LONG_LIVED = frozenset(("backfill", "demo", "serve"))
+_LONG_LIVED = frozenset(("backfill", "demo", "report", "serve", "status"))
 
 
 class _LazyGroup(click.Group):

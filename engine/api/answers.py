@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from slo.engine.api.parts import Parts, parts_of
 from slo.engine.api.problems import PROBLEM_TYPE, Problem
-from slo.engine.api.schema import ProblemDetails
 from slo.engine.api.view import View, etag_of
 
 __all__ = ["DATA_AGE", "JSON", "aged_answer", "described", "latest"]
@@ -23,12 +22,13 @@ _WORDS = {
     404: "There is no such thing.",
     409: "The idempotency key or the id stands for something else.",
     413: "The body is too large.",
+    414: "The address is too long.",
     421: "The engine does not answer for this host.",
     422: "A part of the request is not what it should be.",
     429: "Too many requests.",
     503: "It cannot be done at the moment.",
 }
-_ALWAYS = (401, 403, 421, 429)
+_ALWAYS = (401, 403, 414, 421, 429)
 
 
 def described(
@@ -37,7 +37,6 @@ def described(
     """Return the `responses` of a route: its own answer, and the problems it may meet."""
     found: dict[int | str, dict[str, Any]] = {
         code: {
-            "model": ProblemDetails,
             "description": _WORDS[code],
             "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from slo.engine.api.access import Principal
 from slo.engine.api.recorder import DecisionRecorder
@@ -37,15 +38,16 @@ class Decided:
     Hold a decision with the bytes of its answer.
 
     Args:
+        content: The decision as JSON.
         recorded: Whether the ledger has it.
     """
 
     __slots__ = ("body", "decision", "recorded")
 
-    def __init__(self, decision: GateDecision, recorded: bool) -> None:
+    def __init__(self, decision: GateDecision, content: Mapping[str, Any], recorded: bool) -> None:
         self.decision = decision
         self.recorded = recorded
-        content = {**decision.to_json(), "recorded": recorded}
+        content = {**content, "recorded": recorded}
         self.body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -114,8 +116,8 @@ class Decider:
         known = await self._recorder.record(record, request.idempotency_key)
         if known is not None and known.id != record.id:
             # The question was answered before, perhaps by another replica.
-            decision = decision_from_json(known.evidence)
-        return Decided(decision, known is not None)
+            return Decided(decision_from_json(known.evidence), known.evidence, True)
+        return Decided(decision, record.evidence, known is not None)
 
     def _decision(
         self, request: GateRequest, snapshot: Snapshot | None, now: float
@@ -130,6 +132,8 @@ class Decider:
             overrides=records.overrides_at(now),
             previous=self._last(request, place),
             now=now,
+            # One made of the content would cost as much as all the rest.
+            decision_id=f"gate-{secrets.token_hex(12)}",
         )
         if not request.dry_run:
             _keep(self._previous, place, decision)

@@ -41,14 +41,18 @@ _STRICT: dict[int | str, dict[str, Any]] = {
     }
     for status, words in ((409, "Deny, or a conflict."), (503, "Unknown, or not now."))
 }
-_TEXT = {"type": "string", "minLength": 1, "maxLength": 200}
-_PARAMETERS = [
-    {"name": name, "in": "query", "required": name == "service", "schema": _TEXT}
-    for name in ("service", "environment", "cause", "reference", "approved_by", "version")
-] + [
-    {"name": "slos", "in": "query", "schema": _TEXT, "description": "Joined by commas."},
-    {"name": "dry_run", "in": "query", "schema": {"enum": ["true", "false"]}},
-]
+_TEXT = {"type": "string", "maxLength": 200, "description": "Printable characters."}
+_PARAMETERS = (
+    [{"name": "service", "in": "query", "required": True, "schema": {**_TEXT, "minLength": 1}}]
+    + [
+        {"name": name, "in": "query", "schema": _TEXT}
+        for name in ("environment", "cause", "reference", "approved_by", "version")
+    ]
+    + [
+        {"name": "slos", "in": "query", "schema": _TEXT, "description": "Joined by commas."},
+        {"name": "dry_run", "in": "query", "schema": {"enum": ["true", "false"]}},
+    ]
+)
 _WEBHOOK = {
     "requestBody": {
         "required": True,

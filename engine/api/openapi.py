@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from slo.engine.api.schema import ProblemDetails
 from slo.version import __version__
 
 __all__ = ["document"]
@@ -37,9 +38,8 @@ def document(app: FastAPI) -> bytes:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     _add_key(schemas["SloStatus"])
-    for path in content["paths"].values():
-        for operation in path.values():
-            _only_problems(operation)
+    # Referred to by hand: as a model, it would be one of plain JSON.
+    schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
     return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -49,13 +49,3 @@ def _add_key(schema: dict[str, Any]) -> None:
         **schema["properties"],
     }
     schema["required"] = ["key", *schema.get("required", ())]
-
-
-def _only_problems(operation: dict[str, Any]) -> None:
-    """Drop what the framework adds: errors are problem details, and nothing else."""
-    for response in operation["responses"].values():
-        content = response.get("content", {})
-        if "application/problem+json" in content:
-            content.pop("application/json", None)
-            content.pop("text/plain", None)
-            content.pop("text/event-stream", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -27,11 +27,17 @@ router = APIRouter(prefix="/v1", tags=["status"], route_class=ScopedRoute)
 _READ = needs("read")
 _LONGEST_HISTORY = 400 * 86_400.0
 _MOST_VALUES = 50
+# The framework takes a copy each time.
+_ANY: list[Any] = []
 _Name = Annotated[str, Path(min_length=1, max_length=200)]
-_Values = Annotated[list[str] | None, Query(max_length=_MOST_VALUES)]
+_Values = Annotated[list[str], Query(max_length=_MOST_VALUES)]
+_States = Annotated[list[State], Query(max_length=_MOST_VALUES)]
 _Groups = Annotated[
-    list[str] | None,
-    Query(max_length=_MOST_VALUES, description="`label=value`; chooses groups of the SLO."),
+    list[str],
+    Query(
+        max_length=_MOST_VALUES,
+        description="`label=value`; chooses groups of the SLO.",
+    ),
 ]
 
 
@@ -43,20 +49,20 @@ _Groups = Annotated[
 )
 async def list_slos(
     request: Request,
-    service: _Values = None,
-    owner: _Values = None,
-    tier: _Values = None,
-    state: Annotated[list[State] | None, Query(max_length=_MOST_VALUES)] = None,
+    service: _Values = _ANY,
+    owner: _Values = _ANY,
+    tier: _Values = _ANY,
+    state: _States = _ANY,
     limit: Annotated[int, Query(ge=1, le=MOST_IN_PAGE)] = 200,
     cursor: Annotated[str | None, Query(max_length=4_096, description="`next` of a page.")] = None,
 ) -> Response:
     """Return SLOs in the order of their keys; every filter takes any of its values."""
     view, age = latest(parts_of(request))
     wanted = Filter(
-        services=frozenset(service or ()),
-        owners=frozenset(owner or ()),
-        tiers=frozenset(tier or ()),
-        states=frozenset(found.value for found in state or ()),
+        services=frozenset(service),
+        owners=frozenset(owner),
+        tiers=frozenset(tier),
+        states=frozenset(found.value for found in state),
         limit=limit,
         after=_after(cursor),
     )
@@ -71,11 +77,11 @@ async def list_slos(
     responses=described(404, 422, 503, model=SloList, example=SLOS),
     openapi_extra=_READ,
 )
-async def one_slo(request: Request, service: _Name, name: _Name, group: _Groups = None) -> Response:
+async def one_slo(request: Request, service: _Name, name: _Name, group: _Groups = _ANY) -> Response:
     """Return one SLO, with one element for each of its groups."""
     view, age = latest(parts_of(request))
     groups = _groups(view, service, name, group)
-    question = f"slo/{service}/{name}{sorted(group or ())}"
+    question = f"slo/{service}/{name}{sorted(group)}"
     return aged_answer(request, view, age, question, view.groups(groups))
 
 
@@ -89,9 +95,9 @@ async def history(
     request: Request,
     service: _Name,
     name: _Name,
+    group: _Groups = _ANY,
     start: Annotated[Moment | None, Query()] = None,
     end: Annotated[Moment | None, Query()] = None,
-    group: _Groups = None,
 ) -> Response:
     """Return points for a burn-down; the period up to now if no times are given."""
     parts = parts_of(request)
@@ -153,12 +159,12 @@ def _after(cursor: str | None) -> str | None:
         ) from None
 
 
-def _groups(view: View, service: str, name: str, chosen: list[str] | None) -> list[SloStatus]:
+def _groups(view: View, service: str, name: str, chosen: list[str]) -> list[SloStatus]:
     """Return the groups of an SLO that *chosen* means, at least one."""
     found = view.named(service, name)
     if not found:
         raise Problem(404, "unknown-slo", f"no SLO is called {service}/{name}")
-    pairs = [pair.partition("=")[::2] for pair in chosen or ()]
+    pairs = [pair.partition("=")[::2] for pair in chosen]
     left = [s for s in found if all(s.group.get(label) == value for label, value in pairs)]
     if not left:
         raise Problem(404, "unknown-group", f"{service}/{name} has no such group")

@@ -70,7 +70,7 @@ def command(
     **given: Any,
 ) -> None:
     """Compile, read, compute, write; exit with 1 when something is wrong."""
-    from slo.engine.backfill.moments import parse_moment
+    from slo.engine.moments import read_span
     from slo.engine.sources.connection import connect
 
     connection = connection_of(given)
@@ -84,14 +84,13 @@ def command(
         )
     now = time.time()
     try:
-        first = parse_moment(since, now)
-        wanted = None if until is None else parse_moment(until, now)
+        first, last = read_span(since, until or "now", now)
+        wanted = None if until is None else last
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     jobs = _jobs(specs, compile_options(given, kinds=()), strict)
     try:
         with connect(connection) as source:
-            last = now if wanted is None else min(wanted, now)
             if write_to is None:
                 from slo.engine.backfill.safe_end import safe_end
 
@@ -136,6 +135,7 @@ def _jobs(specs: tuple[str, ...], options: CompileOptions, strict: bool) -> dict
 def _aligned(jobs: Mapping[str, Job], first: float, last: float) -> tuple[int, int]:
     """Return whole intervals of the slowest group between *first* and *last*."""
     from slo.duration import Duration
+    from slo.engine.backfill.moments import minute_text
     from slo.engine.history import aligned
 
     longest = max(g.interval or j.timing.fast for j in jobs.values() for g in j.groups)
@@ -143,7 +143,10 @@ def _aligned(jobs: Mapping[str, Job], first: float, last: float) -> tuple[int, i
     start = aligned(first, whole)
     end = aligned(last - whole.seconds + 0.001, whole)
     if end <= start:
-        raise ToolError("there is nothing to fill: --until is not after --since")
+        raise ToolError(
+            f"there is nothing to fill between {minute_text(first)} and {minute_text(last)}: "
+            "give an earlier --since"
+        )
     return start, end
 
 
@@ -151,9 +154,10 @@ def _preview(source: MetricsSource, jobs: Mapping[str, Job], start: int, end: in
     from slo.engine.backfill.dry_run import preview
     from slo.engine.backfill.moments import minute_text
 
+    found = preview(source, jobs.values(), start, end)
     click.echo(f"{minute_text(start)} to {minute_text(end)}")
     total = 0
-    for slo, groups, queries, samples in preview(source, jobs.values(), start, end):
+    for slo, groups, queries, samples in found:
         total += samples
         shown = "1 group" if groups == 1 else f"{groups} groups"
         click.echo(f"{slo}: {shown}, {queries} queries of raw series, {samples:,} samples")
@@ -184,7 +188,7 @@ def _fill(
         from slo.engine.promtool import find_promtool
 
         find_promtool()
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
     with ExitStack() as stack:
         state = stack.enter_context(State(folder, name))
         target: Target
@@ -217,6 +221,13 @@ def _fill(
         if out is not None:
             made = sum(len(part.blocks) for part in state.parts)
             click.echo(f"\n{_advice(out, made)}")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolError(f"cannot write to {path}: {error.strerror}") from error
 
 
 def _rules(jobs: Mapping[str, Job]) -> list[str]:

@@ -30,6 +30,8 @@ _EXIT = {"allow": 0, "deny": 1, "unknown": 3}
 _USAGE = 2
 # The rest is for starting up and printing.
 _SHARE_FOR_ASKING = 0.9
+_SHORTEST_SECONDS = 0.1
+_EXTRA = frozenset(("dateutil", "httpx", "prometheus_client", "stamina"))
 
 
 @click.command(
@@ -101,18 +103,27 @@ def command(
     **given: Any,
 ) -> None:
     """Ask, print, and exit with what the answer is."""
-    from slo.engine.gates.asking import settled
-
-    _without_noise()
     began = time.monotonic()
     requests = _requests(targets, given)
     problems: list[str] = []
     try:
+        from slo.engine.gates.asking import settled
+
+        _without_noise()
         policy = _policy(policy_file)
-        asker = _asker(given, policy, deadline.seconds, problems, len(requests))
-        decisions = [settled(asker.ask(request), on_unknown) for request in requests]
+        asker = _asker(given, policy, problems)
+        decisions = []
+        for number, request in enumerate(requests):
+            left = deadline.seconds * _SHARE_FOR_ASKING - (time.monotonic() - began)
+            within = max(_SHORTEST_SECONDS, left / (len(requests) - number))
+            decisions.append(settled(asker.ask(request, within), on_unknown))
         verdict = _show(decisions, style)
     except CompileFailed:
+        sys.exit(_USAGE)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        click.echo(f"error: {error.name} is missing: pip install 'slostack[gate]'", err=True)
         sys.exit(_USAGE)
     except SloError as error:
         click.echo(f"error: {error}", err=True)
@@ -144,7 +155,9 @@ def _requests(targets: tuple[str, ...], given: dict[str, Any]) -> list[GateReque
         if name not in names:
             names.append(name)
     fields = ("environment", "cause", "reference", "approved_by", "version", "dry_run")
-    shared = {name: given.pop(name) for name in fields}
+    # Pipelines pass on parameters that nobody filled in.
+    shared = {name: given.pop(name) or None for name in fields}
+    shared["dry_run"] = bool(shared["dry_run"])
     found: list[GateRequest] = []
     for service, names in wanted.items():
         # The service alone means all of its SLOs.
@@ -180,50 +193,38 @@ def _report(path: Path, diagnostics: Any) -> None:
         present(diagnostics, sources, "text", False)
 
 
-def _asker(
-    given: dict[str, Any],
-    policy: GatePolicy | None,
-    seconds: float,
-    problems: list[str],
-    requests: int,
-) -> Asker:
+def _asker(given: dict[str, Any], policy: GatePolicy | None, problems: list[str]) -> Asker:
     from slo.engine.gates.asking import EngineAsker, FreezeAsker, ServerAsker
     from slo.engine.gates.policy import DEFAULT_POLICY
 
     engine, only_freezes = given.pop("engine"), given.pop("freezes_only")
-    token_file = given["token_file"]
-    connection = connection_of(given)
-    source = click.get_current_context().get_parameter_source
-    # A variable of the environment gives way to what the command line says.
-    if engine and connection and source("engine") is not source("prometheus"):
-        named = click.core.ParameterSource.COMMANDLINE
-        engine, connection = (engine, None) if source("engine") is named else (None, connection)
+    engine, server = _chosen(engine, given["prometheus"])
     if only_freezes:
-        engine = connection = None
+        engine = server = None
     if only_freezes and policy is None:
         raise click.UsageError("--freezes-only needs --policy")
-    if not only_freezes and bool(engine) == bool(connection):
+    if not only_freezes and bool(engine) == bool(server):
         raise click.UsageError("give one of --engine, --prometheus and --freezes-only")
+    given["prometheus"] = engine or server
+    connection = connection_of(given)
     copies = _copies(given, problems)
-    within = seconds * _SHARE_FOR_ASKING / requests
+    if connection is None:
+        assert policy is not None
+        return FreezeAsker(policy, time.time)
     if engine:
-        token = _token(token_file)
-        return EngineAsker(engine, token, policy, copies, within, time.time)
-    if connection:
-        chosen = policy or DEFAULT_POLICY
-        return ServerAsker(connection, chosen, copies, within, time.time)
-    assert policy is not None
-    return FreezeAsker(policy, time.time)
+        token = os.environ.get("SLO_TOKEN") or None
+        return EngineAsker(connection, token, policy, copies, time.time)
+    return ServerAsker(connection, policy or DEFAULT_POLICY, copies, time.time)
 
 
-def _token(path: Path | None) -> str | None:
-    from slo.engine.sources.connection import Connection
-
-    if path is not None:
-        authorization = Connection("", token_file=path).authorization()
-        assert authorization is not None
-        return authorization.removeprefix("Bearer ")
-    return os.environ.get("SLO_TOKEN") or None
+def _chosen(engine: str | None, server: str | None) -> tuple[str | None, str | None]:
+    """Return engine and server; a variable of the environment gives way to the command line."""
+    source = click.get_current_context().get_parameter_source
+    if engine and server and source("engine") is not source("prometheus"):
+        if source("engine") is click.core.ParameterSource.COMMANDLINE:
+            return engine, None
+        return None, server
+    return engine, server
 
 
 def _copies(given: dict[str, Any], problems: list[str]) -> AnswerCopies | None:

@@ -25,6 +25,8 @@ from slo.plan import SloPlan
 __all__ = ["command"]
 
 _MOST_RATES = 50
+# All of it is held in memory: a year of one SLO is a million steps.
+_MOST_DAYS = 400
 
 
 class _ErrorRates(click.ParamType[tuple[Decimal, ...]]):
@@ -180,15 +182,16 @@ def _is_chosen(plan: SloPlan, chosen: tuple[str, ...]) -> bool:
 
 
 def _span(since: str, until: str, zone: tzinfo) -> tuple[float, float]:
-    from slo.engine.simulate.moments import read_moment
+    from slo.engine.moments import read_span
 
-    now = float(int(time.time()))
     try:
-        span = read_moment(since, now, zone), read_moment(until, now, zone)
+        span = read_span(since, until, float(int(time.time())), zone)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    if span[0] >= span[1]:
-        raise click.UsageError("--since must lie before --until")
+    if span[1] - span[0] > _MOST_DAYS * 86_400:
+        raise click.UsageError(
+            f"history is replayed {_MOST_DAYS} days at a time: say --since later, or --until"
+        )
     return span
 
 

@@ -14,6 +14,7 @@ from slo.engine.gates.reason_codes import Code
 from slo.engine.gates.request import GateRequest
 from slo.engine.gates.words import length
 from slo.engine.sources.connection import Connection
+from slo.engine.status.model import SloStatus
 
 __all__ = ["Asker", "EngineAsker", "FreezeAsker", "ServerAsker", "settled"]
 
@@ -28,30 +29,31 @@ class EngineAsker:
 
     Args:
         policy: Used when there is neither.
-        within: Seconds that the engine has for its answer.
     """
 
-    url: str
+    connection: Connection
     token: str | None
     policy: GatePolicy | None
     copies: AnswerCopies | None
-    within: float
     clock: Clock
 
-    def ask(self, request: GateRequest) -> GateDecision:
+    def ask(self, request: GateRequest, within: float) -> GateDecision:
         """
         Return an answer to *request*.
+
+        Args:
+            within: Seconds that it may take.
 
         Raises:
             EngineRefused: The engine will not answer such a request.
         """
         from slo.engine.gates.client import EngineAway, ask_engine
 
-        name = f"engine {self.url} {canonical(request.to_json()).decode()}"
+        name = f"engine {self.connection.url} {canonical(request.to_json()).decode()}"
         if request.idempotency_key is None:
             request = replace(request, idempotency_key=str(uuid.uuid4()))
         try:
-            decision = ask_engine(self.url, request, token=self.token, within=self.within)
+            decision = ask_engine(self.connection, request, token=self.token, within=within)
         except EngineAway as error:
             return self._alone(name, request, str(error))
         if self.copies is not None:
@@ -76,22 +78,19 @@ class EngineAsker:
 
 @dataclass(frozen=True, slots=True)
 class ServerAsker:
-    """
-    Read a metrics server and decide here; the last answer is kept, for hysteresis.
-
-    Args:
-        within: Seconds that the server has for its answers.
-    """
+    """Read a metrics server and decide here; the last answer is kept, for hysteresis."""
 
     connection: Connection
     policy: GatePolicy
     copies: AnswerCopies | None
-    within: float
     clock: Clock
 
-    def ask(self, request: GateRequest) -> GateDecision:
+    def ask(self, request: GateRequest, within: float) -> GateDecision:
         """
         Return an answer to *request*.
+
+        Args:
+            within: Seconds that it may take.
 
         Raises:
             ToolError: The server refuses, or is no Prometheus.
@@ -101,8 +100,14 @@ class ServerAsker:
 
         name = f"server {self.connection.url} {request.service} {request.environment}"
         previous = self.copies.last(name) if self.copies is not None else None
+
+        def limited(status: SloStatus) -> bool:
+            slo = f"{status.service}/{status.name}"
+            rule = self.policy.rule_of(slo, status.tier, request.environment)
+            return status.service == request.service and rule.incident is not None
+
         try:
-            snapshot = read_once(self.connection, self.within)
+            snapshot, incidents = read_once(self.connection, within, limited)
         except Unavailable as error:
             away = Reason(Code.SERVER_AWAY, Effect.UNKNOWN, f"The metrics server is away: {error}.")
             return evaluate_without_numbers(
@@ -113,7 +118,14 @@ class ServerAsker:
                 previous=previous,
                 now=self.clock(),
             )
-        decision = evaluate(self.policy, request, snapshot, previous=previous, now=self.clock())
+        decision = evaluate(
+            self.policy,
+            request,
+            snapshot,
+            previous=previous,
+            incidents=incidents,
+            now=self.clock(),
+        )
         if self.copies is not None:
             self.copies.keep(name, decision)
         return decision
@@ -126,8 +138,8 @@ class FreezeAsker:
     policy: GatePolicy
     clock: Clock
 
-    def ask(self, request: GateRequest) -> GateDecision:
-        """Return an answer to *request*."""
+    def ask(self, request: GateRequest, within: float) -> GateDecision:
+        """Return an answer to *request*, at once."""
         return evaluate_without_numbers(self.policy, request, None, now=self.clock())
 
 

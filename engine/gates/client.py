@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -12,7 +14,7 @@ import stamina
 
 from slo.engine.gates.decision import GateDecision, decision_from_json
 from slo.engine.gates.request import GateRequest
-from slo.engine.sources.connection import is_loopback
+from slo.engine.sources.connection import Connection
 from slo.errors import ToolError
 
 __all__ = ["EngineAway", "EngineRefused", "ask_engine"]
@@ -33,32 +35,44 @@ class EngineRefused(ToolError):
     """Say that the engine will not answer such a request: trying again would not help."""
 
 
-def ask_engine(url: str, request: GateRequest, *, token: str | None, within: float) -> GateDecision:
+def ask_engine(
+    connection: Connection, request: GateRequest, *, token: str | None, within: float
+) -> GateDecision:
     """
-    Return the answer of the engine at *url*.
+    Return the answer of the engine that *connection* leads to.
 
     Calls that fail are repeated while there is time. The request should have an idempotency
     key, so that the engine records one decision, not one a call.
 
     Args:
-        token: Sent as a bearer token.
+        token: Sent as a bearer token, where the connection names no file with one.
         within: Seconds that it may take altogether.
 
     Raises:
         EngineAway: There was no answer in time.
         EngineRefused: The engine wants another request: token, path or body.
     """
-    return asyncio.run(_ask(url.rstrip("/"), request, token, within))
+    authorization = connection.authorization() or (f"Bearer {token}" if token else None)
+    headers = dict(connection.headers)
+    if authorization:
+        headers["Authorization"] = authorization
+    return asyncio.run(_ask(connection, request, headers, within))
 
 
-async def _ask(url: str, request: GateRequest, token: str | None, within: float) -> GateDecision:
+async def _ask(
+    connection: Connection, request: GateRequest, headers: Mapping[str, str], within: float
+) -> GateDecision:
     ends = time.monotonic() + within
     problem: EngineAway | None = None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    url = connection.url.rstrip("/")
     try:
         async with (
             asyncio.timeout(within),
-            httpx.AsyncClient(trust_env=not is_loopback(url), headers=headers) as client,
+            httpx.AsyncClient(
+                verify=_trust(connection),
+                trust_env=connection.trusts_environment,
+                headers=headers,
+            ) as client,
         ):
             async for attempt in stamina.retry_context(
                 on=EngineAway,
@@ -79,6 +93,18 @@ async def _ask(url: str, request: GateRequest, token: str | None, within: float)
         reason = str(problem) if problem else "it does not answer"
         raise EngineAway(f"{url} gave no answer within {within:g} s: {reason}") from error
     raise AssertionError("a retry either returns or raises")
+
+
+def _trust(connection: Connection) -> ssl.SSLContext | bool:
+    if connection.url.startswith("http:"):
+        # Nothing to verify, and loading the certificates takes a while.
+        return False
+    try:
+        return ssl.create_default_context(
+            cafile=str(connection.ca_file) if connection.ca_file else None
+        )
+    except OSError as error:
+        raise ToolError(f"{connection.ca_file}: not certificates: {error}") from error
 
 
 async def _once(

@@ -65,14 +65,15 @@ def evaluate(
         freezes: Of the ledger; those of the policy come with it.
         overrides: Of the ledger, in force or not.
         previous: The last decision about the same service and environment.
-        incidents: Of the present period, by key of the SLO; `None` where nobody knows.
+        incidents: Of the present period, by key of the SLO; of an SLO that is missing here,
+            nobody knows.
         now: Unix time.
         decision_id: Made of the content if left out.
     """
     ruler = Ruler(policy, request, freezes, overrides, previous, now)
     found = _of_service(snapshot, request.service) if snapshot else []
     rulings = [
-        ruler.rule_on(status, None if incidents is None else incidents.get(status.key, ()))
+        ruler.rule_on(status, None if incidents is None else incidents.get(status.key))
         for status in found
         if not request.slos or status.name in request.slos
     ]

@@ -64,7 +64,7 @@ def flagger_request(body: Any) -> GateRequest:
     """
     if not isinstance(body, Mapping):
         raise InvalidRequest("the body must be a JSON object")
-    metadata = body.get("metadata") or {}
+    metadata = {} if body.get("metadata") is None else body["metadata"]
     if not isinstance(metadata, Mapping):
         raise InvalidRequest("`metadata` must be a JSON object")
     # Flagger adds entries of its own to events.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -100,6 +101,10 @@ class Database:
     """
 
     def __init__(self, url: URL, *, seconds: float = 5.0) -> None:
+        # Attempts are logged where logs are wanted; a command's terminal is not that place.
+        retries = logging.getLogger("stamina")
+        if not retries.handlers:
+            retries.addHandler(logging.NullHandler())
         self.seconds = seconds
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.name = str(url.database) if self.is_sqlite else _shown(url)
@@ -258,7 +263,7 @@ class _CutOff:
                 self._raw.interrupt()
                 return
             with suppress(OSError, ValueError), _borrowed(self._raw.fileno()) as wire:
-                pass
+                wire.shutdown(socket.SHUT_RDWR)
 
 
 def _borrowed(descriptor: int) -> socket.socket:

@@ -17,7 +17,13 @@ from urllib3.util.retry import Retry
 
 from slo.duration import Duration
 from slo.engine.sources.connection import Connection
-from slo.engine.sources.protocol import Answer, QueryRefused, SourceSeries, TooMuchData
+from slo.engine.sources.protocol import (
+    Answer,
+    BadAnswer,
+    QueryRefused,
+    SourceSeries,
+    TooMuchData,
+)
 from slo.errors import ToolError
 
 __all__ = ["ApiClientSource"]
@@ -99,14 +105,17 @@ class ApiClientSource:
                 lambda: self._session.request("GET", f"{self.url}/api/v1/status/tsdb").json()
             )
             oldest = int(found["data"]["headStats"]["minTime"])
-        except (QueryRefused, KeyError, TypeError, ValueError):
+        except (BadAnswer, QueryRefused, KeyError, TypeError, ValueError):
             return None
         # An empty head begins at the end of time.
         return min(oldest / 1000, time.time())
 
     def _answer(self, ask: Callable[[], list[dict[str, Any]]]) -> Answer:
-        result = self._repeated(ask)
-        return Answer(tuple(map(_series, result)), self._session.warnings)
+        try:
+            series = tuple(map(_series, self._repeated(ask)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadAnswer(f"{self.url} answers with something else than series") from error
+        return Answer(series, self._session.warnings)
 
     def _repeated(self, ask: Callable[[], T]) -> T:
         limit = self._connection.timeout.seconds
@@ -183,14 +192,22 @@ class _Session(requests.Session):
             auth=_Authorization(self._connection),
             timeout=left,
             stream=True,
+            # A redirected POST loses its query, and our headers are not for other servers.
+            allow_redirects=False,
         )
         with response:
             body = self._body(response)
-        # The library reads the content as if it had arrived in one piece.
-        response._content = body
+        if response.is_redirect:
+            raise BadAnswer(
+                f"{self._connection.url} redirects to {response.headers['location'][:200]}: name "
+                "the server's own address, and log in with --token-file or --basic-auth-file"
+            )
         if response.status_code != 200:
             raise _error(self._connection.url, response.status_code, body)
-        self.warnings = _warnings(body)
+        found = _envelope(self._connection.url, body)
+        self.warnings = tuple(map(str, found.get("warnings") or ()))
+        # The library asks for the content as if it had arrived in one piece.
+        response.json = lambda **_: found  # type: ignore[method-assign]
         return response
 
     def _body(self, response: requests.Response) -> bytes:
@@ -206,21 +223,36 @@ class _Session(requests.Session):
 
 
 def _series(found: Mapping[str, Any]) -> SourceSeries:
+    labels = found["metric"]
     if "values" in found:
         pairs = found["values"]
     elif "value" in found:
         pairs = [found["value"]]
     else:
         raise QueryRefused("the query returns native histograms, not numbers")
-    return SourceSeries(found["metric"], tuple((float(t), float(v)) for t, v in pairs))
+    return SourceSeries(labels, tuple((float(t), float(v)) for t, v in pairs))
 
 
-def _warnings(body: bytes) -> tuple[str, ...]:
-    # Warnings stand at the end of an answer that may be very long.
-    if b'"warnings"' not in body[-4096:] and b'"warnings"' not in body[:4096]:
-        return ()
-    found = json.loads(body).get("warnings") or ()
-    return tuple(map(str, found))
+def _envelope(url: str, body: bytes) -> dict[str, Any]:
+    """
+    Return what a server said that answers as Prometheus does.
+
+    Raises:
+        BadAnswer: It is something else.
+    """
+    try:
+        found = json.loads(body)
+    except ValueError:
+        if body.lstrip().startswith(b"{"):
+            raise _Passing("the answer is cut off") from None
+        found = None
+    if isinstance(found, dict) and isinstance(found.get("data"), dict):
+        return found
+    said = _reason(body) or "nothing"
+    raise BadAnswer(
+        f"{url} does not answer as a Prometheus does; is this its address, with its path prefix? "
+        f"It says: {said[:120]}"
+    )
 
 
 def _error(url: str, status: int, body: bytes) -> Exception:

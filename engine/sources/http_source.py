@@ -201,7 +201,8 @@ class HttpSource:
                 timeout=left,
             ) as response:
                 body = await self._body(response)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
+            # Errors of TLS that come with the first bytes are not httpx's.
             raise Unavailable(_reason(error)) from error
         except httpx.InvalidURL as error:
             raise BadAnswer(f"{self.url}: {error}") from error
@@ -247,7 +248,7 @@ def _answered_at(response: httpx.Response) -> float | None:
         return None
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     return str(error) or type(error).__name__

@@ -25,6 +25,7 @@ class BestEffort:
     def __init__(self) -> None:
         # Its own threads: a database that hangs must not take those that parse answers.
         self._threads = ThreadPoolExecutor(_THREADS, "ledger")
+        self.closed = False
 
     async def run(
         self, method: Callable[..., T], *arguments: object, within: float = _SECONDS
@@ -40,4 +41,5 @@ class BestEffort:
 
     def close(self) -> None:
         """Wait for nothing, and start nothing more."""
+        self.closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -27,6 +27,7 @@ from slo.engine.status.best_effort import BestEffort
 from slo.engine.status.budget_points import budget_points
 from slo.engine.status.declared import Declared
 from slo.engine.status.holder import Holder
+from slo.engine.status.memory import Settling
 from slo.engine.status.model import Snapshot
 from slo.engine.status.past import LONGEST_PERIOD, Past
 from slo.engine.status.reading import Answers, Key, Reading, carry_over, sort_by_slo
@@ -39,6 +40,8 @@ __all__ = ["LEASE", "Pace", "Poller"]
 LEASE = "poller"
 
 _SHARE_OF_READING = 0.8
+_SHARE_OF_LEDGER = 0.1
+_NO_LEDGER = "The ledger does not answer: corrections and freezes may be missing."
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +103,7 @@ class Poller:
         self._failover, self._holder = failover, holder
         self._ledger, self._name, self._clock = ledger, name, clock
         self._keeping = BestEffort()
+        self._settling = Settling()
         self._readings: Mapping[Key, Reading] = {}
         self._freezes: Sequence[Freeze] = ()
         self._corrections: Sequence[Correction] = ()
@@ -110,6 +114,8 @@ class Poller:
         self._refreshed_at = float("-inf")
         self._point_at = float("-inf")
         self._running: asyncio.Task[None] | None = None
+        self._ledger_answers = ledger is None
+        self._looking: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._scheduler: Any = None
 
@@ -122,7 +128,7 @@ class Poller:
         """Refresh now and from now on, in the running event loop."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_job(
-            self._tick,
+            self.tick,
             "interval",
             seconds=self.pace.interval,
             jitter=self.pace.jitter or None,
@@ -138,11 +144,12 @@ class Poller:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
-        tasks = [task for task in (self._running, self._writing) if task is not None]
-        if self._running is not None:
-            self._running.cancel()
+        tasks = [t for t in (self._running, self._looking, self._writing) if t is not None]
+        for task in (self._running, self._looking):
+            if task is not None:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._ledger is not None and self._leads:
+        if self._ledger is not None and self._leads and not self._keeping.closed:
             await self._keeping.run(self._ledger.release_lease, LEASE, self._name)
         self._keeping.close()
 
@@ -152,7 +159,13 @@ class Poller:
             self._running = asyncio.create_task(self._refresh())
         await asyncio.shield(self._running)
 
-    async def _tick(self) -> None:
+    async def idle(self) -> None:
+        """Return when nothing is being written any more."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    async def tick(self) -> None:
+        """Do what is due: find out who leads, and refresh if it is time."""
         await self._elect()
         pause = self.pace.interval * (1 if self._leads else 2)
         # Jitter makes ticks come early now and then.
@@ -172,9 +185,11 @@ class Poller:
         now = self._refreshed_at = self._clock()
         try:
             async with asyncio.timeout(self.pace.deadline):
+                looking = self._look_into_ledger(now)
                 source, answers = await self._read()
                 await asyncio.to_thread(self._sort, answers, self._clock())
-                await self._read_ledger(now)
+                if looking is not None:
+                    await asyncio.wait([looking], timeout=_SHARE_OF_LEDGER * self.pace.deadline)
                 await self._read_past(source, now)
                 snapshot = await asyncio.to_thread(self._build, answers, self._clock())
         except (ToolError, TimeoutError) as error:
@@ -183,6 +198,8 @@ class Poller:
             return
         self._holder.publish(snapshot)
         self._write_points(snapshot)
+        del answers
+        self._settling.settle(len(snapshot.statuses), now)
 
     async def _read(self) -> tuple[HttpSource, Answers]:
         partial: list[tuple[HttpSource, Answers]] = []
@@ -225,6 +242,9 @@ class Poller:
 
     def _build(self, answers: Answers, now: float) -> Snapshot:
         self._number += 1
+        warnings = answers.warnings
+        if not self._ledger_answers:
+            warnings += (_NO_LEDGER,)
         inputs = Inputs(
             self._readings,
             answers.source,
@@ -233,7 +253,7 @@ class Poller:
             expiring=self.past.expiring,
             freezes=self._freezes,
             sources=self._failover.health(),
-            warnings=answers.warnings,
+            warnings=warnings,
             complete=answers.complete,
             thresholds=self._holder.thresholds,
         )
@@ -256,14 +276,18 @@ class Poller:
         else:
             self._holder.publish(replace(old, sources=health))
 
-    async def _read_ledger(self, now: float) -> None:
-        if self._ledger is None:
-            return
-        freezes = await self._keeping.run(self._ledger.freezes, now, now)
+    def _look_into_ledger(self, now: float) -> asyncio.Task[None] | None:
+        """Read corrections and freezes beside the metrics: a database may hang."""
+        if self._ledger is not None and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._read_ledger(self._ledger, now))
+        return self._looking
+
+    async def _read_ledger(self, ledger: Ledger, now: float) -> None:
+        freezes = await self._keeping.run(ledger.freezes, now, now)
+        corrections = await self._keeping.run(ledger.corrections, now - LONGEST_PERIOD, now)
+        self._ledger_answers = freezes is not None and corrections is not None
         if freezes is not None:
             self._freezes = [f for f in freezes if occurrences(f, now, now)]
-        start = now - LONGEST_PERIOD
-        corrections = await self._keeping.run(self._ledger.corrections, start, now)
         if corrections is not None:
             self._corrections = [c for c in corrections if c.cancelled_at is None]
 

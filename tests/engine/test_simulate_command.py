@@ -24,7 +24,7 @@ from slo.engine.reporters.figures import factor_text, painter, percent_text, tim
 from slo.engine.simulate.axes import LogAxis, percent_marks, power_marks, time_marks
 from slo.engine.simulate.backtest_svg import backtest_svg
 from slo.engine.simulate.comparison import Comparison, compare
-from slo.engine.simulate.moments import read_moment
+from slo.engine.moments import read_moment, read_span
 from slo.plan import SloPlan
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -386,3 +386,12 @@ class TestMoments:
         assert now - 3 * DAY == read_moment("3d", now, UTC)
         assert SINCE == read_moment("2025-11-05", now, UTC)
         assert SINCE - 3600 == read_moment("2025-11-05T00:00+01:00", now, UTC)
+
+    @pytest.mark.parametrize("text", ["", "soon", "-5d", "2300-01-01", "9999y", "0001-01-01"])
+    def test_no_moment_of_the_past(self, text: str) -> None:
+        with pytest.raises(ValueError, match=r"neither a length|in the future|before 1970"):
+            read_moment(text, float(UNTIL), UTC)
+
+    def test_nothing_between(self) -> None:
+        with pytest.raises(ValueError, match="--since 0d is not before --until now"):
+            read_span("0d", "now", float(UNTIL))

@@ -71,7 +71,7 @@ export class Wall {
     const rest = sorted(this.#client.slos, this.#client).filter((row) => row.kind === "ok");
     this.#foot.replaceChildren(
       h("p", { class: "wall-rest" }, rest.length && this.#rows.length ? `${rest.length.toLocaleString("en")} more within budget; least left: ` : "", rest.slice(0, 4).map(({ slo }) => h("span", {}, `${slo.service}/${slo.name} `, h("b", {}, percent(remaining(slo), 0))))),
-      h("p", { class: "wall-pages", "aria-label": `Page ${this.#page + 1} of ${Math.max(1, pages)}` }, pages > 1 && Array.from({ length: pages }, (_, index) => h("i", { class: index === this.#page ? "on" : "" }))),
+      h("p", { class: "wall-pages", role: pages > 1 ? "img" : null, "aria-label": pages > 1 ? `Page ${this.#page + 1} of ${pages}` : null }, pages > 1 && Array.from({ length: pages }, (_, index) => h("i", { class: index === this.#page ? "on" : "" }))),
     );
   }
 

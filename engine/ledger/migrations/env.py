@@ -17,4 +17,6 @@ def run() -> None:
         context.run_migrations()
 
 
-run()
+# The name under which alembic loads this file; whoever else imports it wants nothing done.
+if __name__ == "env_py":
+    run()

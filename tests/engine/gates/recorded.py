@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slo.stack.victoria_metrics import run_victoria_metrics
+from slo.stack.victoria_metrics import VictoriaMetricsClient, run_victoria_metrics
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,43 @@ class Recorded:
             yield f"ALERTS{{{labels}}} 1 {at}"
 
 
+@dataclass(frozen=True)
+class Recorder:
+    """Write to a server how SLOs stand."""
+
+    server: VictoriaMetricsClient
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def record(self, *slos: Recorded) -> None:
+        now = time.time()
+        self.server.import_lines(line for slo in slos for line in slo.lines(now))
+
+    def record_rates(
+        self, service: str, name: str, *, days: int, rate: float, bad: float, hours_ago: float
+    ) -> None:
+        """Record *rate* events a second, *bad* of them in one hour *hours_ago*."""
+        identity = f'sloth_id="{service}-{name}",sloth_service="{service}",sloth_slo="{name}"'
+        now = time.time() - 60
+        begin = now - hours_ago * 3600
+
+        def lines() -> Iterator[str]:
+            for number in range(days * 288):
+                at = now - 300 * number
+                errors = bad / 3600 if begin <= at < begin + 3600 else 0.0
+                yield f"slo:total_events:rate5m{{{identity}}} {rate} {1000 * at:.0f}"
+                yield f"slo:error_events:rate5m{{{identity}}} {errors} {1000 * at:.0f}"
+
+        self.server.import_lines(lines())
+
+
 @contextmanager
-def recording(folder: Path, *slos: Recorded) -> Iterator[str]:
-    """Run a server that has recorded *slos*, and yield its URL."""
+def recording(folder: Path, *slos: Recorded) -> Iterator[Recorder]:
+    """Run a server that has recorded *slos*."""
     # Otherwise it hides the last half minute.
     with run_victoria_metrics(folder, arguments=["-search.latencyOffset=0s"]) as server:
-        now = time.time()
-        server.import_lines(line for slo in slos for line in slo.lines(now))
-        yield server.url
+        recorder = Recorder(server)
+        recorder.record(*slos)
+        yield recorder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +71,7 @@ def test_they_are_in_order_apart_and_spend_what_was_spent(
     burned = sum(p.bad for p in history if p.bad is not None and p.bad > 10)
     spent = sum(p.bad for p in history if p.bad is not None)
 
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.start - before.end > gap
     shares = sum(i.share for i in found)
     assert shares * allowed <= spent + 1e-6

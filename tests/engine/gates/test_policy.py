@@ -140,7 +140,7 @@ class TestMistakes:
             ("rules: [{name: a, slos: ['a/*']}, {name: b, slos: ['a/b*']}]", ["SLO601"]),
             ("rules: [{name: a, slos: ['a/*']}, {name: b, slos: ['*']}]", []),
             ("rules: [{name: a, slos: ['a/?']}, {name: b, slos: ['a/*']}]", []),
-            ("rules: [{name: a, tiers: [x]}, {name: b, environments: [y]}]", []),
+            ("rules: [{name: a, tiers: [x]}, {name: b, environments: [staging]}]", []),
             ("rules: [{name: all, deny_at: 30}]", ["SLO602"]),
             ("rules: [{name: all, deny_at: 30, warn_at: false}]", []),
             ("freezes: [{name: a, reason: b, start: 2026-01-01, length: 1h}]", []),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -63,7 +63,7 @@ class TestArgo:
 
 
 class TestFlagger:
-    PAYLOAD: dict[str, Any] = {
+    PAYLOAD: ClassVar[dict[str, Any]] = {
         "name": "checkout",
         "namespace": "shop",
         "phase": "Progressing",
@@ -82,8 +82,15 @@ class TestFlagger:
 
     @pytest.mark.parametrize(
         "body",
-        [None, [], {}, {"name": 5}, {"name": "a", "metadata": []}, {"name": "a" * 500}]
-        + [{"name": "a", "metadata": {"cause": 5}}],
+        [
+            None,
+            [],
+            {},
+            {"name": 5},
+            {"name": "a" * 500},
+            {"name": "a", "metadata": []},
+            {"name": "a", "metadata": {"cause": 5}},
+        ],
     )
     def test_what_is_wrong_is_refused(self, body: object) -> None:
         with pytest.raises(InvalidRequest):

@@ -149,7 +149,7 @@ def _as_somebody(*, guard: bool = False) -> list[str]:
         prefix += [f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"]
     if guard:
         # The server ends with us, even when we are killed.
-        prefix += ["--pdeathsig", "INT"]
+        prefix += ["--pdeathsig", "KILL"]
     return [*prefix, "--"] if len(prefix) > 1 else []
 
 

@@ -139,7 +139,7 @@ class TestDamagedFile:
                 continue
             # Nothing is wrong only where the bytes belonged to nothing.
             assert found == 120
-        assert refused > 30
+        assert refused > 10
 
     def test_of_another_kind_is_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "notes.txt"
@@ -205,7 +205,7 @@ def read_all(path: Path) -> int:
 class TestLocks:
     def test_that_are_held_too_long_are_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "ledger.db"
-        ledger = open_ledger(f"sqlite:///{path}", seconds=0.3)
+        ledger = open_ledger(f"sqlite:///{path}", seconds=2)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
 
@@ -224,7 +224,7 @@ class TestLocks:
 
         from slo.engine.ledger.database import Lock
 
-        ledger = open_ledger(ledger_url, seconds=0.4)
+        ledger = open_ledger(ledger_url, seconds=2)
         with psycopg.connect(ledger_url) as other:
             other.execute(f"SELECT pg_advisory_xact_lock({int(Lock.CHAIN)})")
             with pytest.raises(LedgerError, match=r"somebody else|did not answer"):
@@ -234,13 +234,13 @@ class TestLocks:
         ledger.close()
 
     def test_queries_that_take_too_long_are_cut_off(self, ledger_url: str) -> None:
-        ledger = open_ledger(ledger_url, seconds=0.3)
+        ledger = open_ledger(ledger_url)
         endless = (
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
         )
         started = time.monotonic()
         with pytest.raises(LedgerError, match="did not answer"):
-            ledger._database.read(lambda c: c.exec_driver_sql(endless))
+            ledger._database.read(lambda c: c.exec_driver_sql(endless), seconds=0.3)
         # Without a deadline it would never end; this only keeps a broken test from hanging.
         assert time.monotonic() - started < 60
         assert 0 == ledger.head().sequence

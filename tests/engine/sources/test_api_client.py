@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -17,7 +18,7 @@ import pytest
 from slo.duration import minutes, seconds
 from slo.engine.sources.api_client import ApiClientSource
 from slo.engine.sources.connection import Connection, connect, is_loopback
-from slo.engine.sources.protocol import MetricsSource, QueryRefused, TooMuchData
+from slo.engine.sources.protocol import BadAnswer, MetricsSource, QueryRefused, TooMuchData
 from slo.errors import ToolError
 from slo.stack.processes import LOOPBACK, free_ports, running_server
 from slo.stack.prometheus import prometheus_config, run_prometheus
@@ -32,6 +33,7 @@ class Stub:
         self.replies: list[Reply] = []
         self.requests: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
         self.delay = 0.0
+        self.headers: dict[str, str] = {}
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,6 +45,8 @@ class Stub:
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in stub.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 
@@ -159,13 +163,48 @@ class TestFailures:
         with pytest.raises(ToolError, match=r"gave no answer within 0\.3 s"):
             source.instant("up")
 
-    def test_something_else_than_json(
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            b"<html>Sign in</html>",
+            b"",
+            b"[1, 2]",
+            b"{}",
+            {"status": "success"},
+            {"status": "success", "data": None},
+            {"status": "success", "data": {"result": "x"}},
+            {"status": "success", "data": {"result": [{"metric": {}, "values": [["x", "y"]]}]}},
+            {"status": "success", "data": {"result": [{"metric": {}, "value": "abc"}]}},
+            {"status": "error", "error": "boom"},
+        ],
+    )
+    def test_what_is_no_prometheus(
+        self, stub: Stub, source_of: Callable[..., ApiClientSource], reply: Any
+    ) -> None:
+        """It is not asked again, and the message names it."""
+        stub.replies = [(200, reply)]
+
+        with pytest.raises(BadAnswer, match=re.escape(stub.url)):
+            source_of(stub.url).instant("up")
+        assert 1 == len(stub.requests)
+
+    def test_an_answer_that_is_cut_off(
         self, stub: Stub, source_of: Callable[..., ApiClientSource]
     ) -> None:
-        stub.replies = [(200, b"<html>")] * 50
+        stub.replies = [(200, b'{"status": "succ'), (200, success([]))]
 
-        with pytest.raises(ToolError):
-            source_of(stub.url, timeout=seconds(0.3)).instant("up")
+        assert () == source_of(stub.url).instant("up").series
+
+    def test_a_redirect_is_not_followed(
+        self, stub: Stub, source_of: Callable[..., ApiClientSource]
+    ) -> None:
+        """What we send is for this server only."""
+        stub.replies = [(302, b"")]
+        stub.headers = {"Location": "https://login.example.com/"}
+
+        with pytest.raises(BadAnswer, match=r"redirects to https://login\.example\.com/"):
+            source_of(stub.url).instant("up")
+        assert 1 == len(stub.requests)
 
 
 class TestRequests:

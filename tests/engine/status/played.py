@@ -5,16 +5,20 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slo.engine.backfill.remote_write import RemoteWriter
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
+from slo.engine.sources.connection import Connection
 from slo.stack.prometheus import PrometheusClient, prometheus_config, run_prometheus
 from slo.stack.victoria_metrics import replay_rules, run_victoria_metrics
 
-__all__ = ["DAY", "Past", "played", "two_days"]
+from .samples import LABELS, answers
+
+__all__ = ["DAY", "Past", "played", "recording", "two_days"]
 
 DAY = 86_400
 SCRAPE = 60
@@ -102,4 +106,39 @@ def _prometheus(folder: Path, past: Past) -> Iterator[PrometheusClient]:
     config = prometheus_config() + "storage: {tsdb: {out_of_order_time_window: 30d}}\n"
     flags = ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=1y"]
     with run_prometheus(folder, config, arguments=flags) as client:
+        yield client
+
+
+@contextmanager
+def recording(program: str, folder: Path) -> Iterator[PrometheusClient]:
+    """Run a server that holds what profile `exact` has just recorded of one SLO."""
+    at = int(time.time() * 1000)
+    found = answers()
+    series = [
+        (one.labels["__name__"], {k: v for k, v in one.labels.items() if k != "__name__"}, value)
+        for answer in (found.budgets, found.burn_rates, found.events, found.traffic)
+        if answer is not None
+        for one in answer.series
+        for _, value in one.samples
+    ]
+    series.append(("slo:objective:ratio", LABELS, 0.999))
+    folder.mkdir(exist_ok=True)
+    serve = _written_victoria_metrics if program == "victoria-metrics" else _written_prometheus
+    with serve(folder) as client:
+        with closing(RemoteWriter(Connection(f"{client.url}/api/v1/write"))) as writer:
+            writer.send([(name, labels, [(at, value)]) for name, labels, value in series])
+        client.flush()
+        yield client
+
+
+@contextmanager
+def _written_prometheus(folder: Path) -> Iterator[PrometheusClient]:
+    flags = ["--web.enable-remote-write-receiver"]
+    with run_prometheus(folder, prometheus_config(), arguments=flags) as client:
+        yield client
+
+
+@contextmanager
+def _written_victoria_metrics(folder: Path) -> Iterator[PrometheusClient]:
+    with run_victoria_metrics(folder, arguments=["-search.latencyOffset=0s"]) as client:
         yield client

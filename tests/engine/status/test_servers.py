@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from slo.engine.status.model import SloStatus, Snapshot, State
 from slo.engine.status.poller import Pace, Poller
 from slo.stack.prometheus import PrometheusClient, prometheus_config, run_prometheus
 
-from .played import DAY, Past, played, two_days
+from .played import DAY, Past, played, recording, two_days
 
 pytestmark = [
     pytest.mark.servers,
@@ -118,17 +118,39 @@ def by_job(found: Snapshot) -> dict[str, SloStatus]:
     return {status.group["job"]: status for status in found.statuses}
 
 
-class TestNumbers:
-    @pytest.mark.parametrize("program", PROGRAMS)
-    def test_profile_exact(self, tmp_path: Path, program: str) -> None:
-        """Events and budgets are those of the server, and those that have happened."""
+Server = tuple[PrometheusClient, Past]
+
+
+def _playing(spec: str, profile: str = "exact") -> Callable[..., Iterator[Server]]:
+    def function(
+        request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Server]:
         past = two_days()
-        with played(program, tmp_path, past, GROUPED) as client:
-            found = snapshot(client.url)
-            recorded = {
-                sample.labels["job"]: sample.value
-                for sample in client.query("slo:period_error_budget_remaining:ratio")
-            }
+        folder = tmp_path_factory.mktemp("played")
+        with played(request.param, folder, past, spec, profile) as client:
+            yield client, past
+
+    return function
+
+
+# A server holds what is not older than five minutes: tests of the same one follow each other.
+grouped = pytest.fixture(scope="module", params=PROGRAMS, name="grouped")(_playing(GROUPED))
+sliced = pytest.fixture(scope="module", params=PROGRAMS, name="sliced")(_playing(SLICED))
+sloth = pytest.fixture(scope="module", params=PROGRAMS, name="sloth")(
+    _playing(ROLLING_30D, "sloth")
+)
+monthly = pytest.fixture(scope="module", params=PROGRAMS[:1], name="monthly")(_playing(MONTHLY))
+
+
+class TestNumbers:
+    def test_profile_exact(self, grouped: Server) -> None:
+        """Events and budgets are those of the server, and those that have happened."""
+        client, past = grouped
+        found = snapshot(client.url)
+        recorded = {
+            sample.labels["job"]: sample.value
+            for sample in client.query("slo:period_error_budget_remaining:ratio")
+        }
 
         assert found.complete
         assert {"a", "b"} == set(recorded) == set(by_job(found))
@@ -146,12 +168,11 @@ class TestNumbers:
         alerts = by_job(found)["b"].alerts
         assert ["budget_exhausted"] == [alert.kind for alert in alerts]
 
-    @pytest.mark.parametrize("program", PROGRAMS)
-    def test_profile_sloth(self, tmp_path: Path, program: str) -> None:
+    def test_profile_sloth(self, sloth: Server) -> None:
         """Rules of sloth are read without any spec; only events are not known."""
-        with played(program, tmp_path, two_days(), ROLLING_30D, "sloth") as client:
-            found = snapshot(client.url)
-            recorded = client.value("slo:period_error_budget_remaining:ratio")
+        client, _ = sloth
+        found = snapshot(client.url)
+        recorded = client.value("slo:period_error_budget_remaining:ratio")
 
         (status,) = found.statuses
         assert found.complete
@@ -161,21 +182,18 @@ class TestNumbers:
         assert {"5m", "30m", "1h", "2h", "6h", "1d", "3d"} == {b.window for b in status.burn_rates}
         assert ("none", None) == (status.events.unit, status.events.total)
 
-    @pytest.mark.parametrize("program", PROGRAMS)
-    def test_slices(self, tmp_path: Path, program: str) -> None:
+    def test_slices(self, sliced: Server) -> None:
         """Where slices are counted, thirty bad minutes are thirty bad slices."""
-        with played(program, tmp_path, two_days(), SLICED) as client:
-            status = by_job(snapshot(client.url))["b"]
+        status = by_job(snapshot(sliced[0].url))["b"]
 
         assert ("slices", "timeslices") == (status.events.unit, status.method)
         assert status.events.bad == pytest.approx(30, abs=1)
-        assert status.events.total == pytest.approx(2 * 24 * 60, abs=2)
+        assert status.events.total == pytest.approx(2 * 24 * 60, abs=6)
 
-    def test_calendar(self, tmp_path: Path) -> None:
+    def test_calendar(self, monthly: Server) -> None:
         """A month in another time zone has its events, its start and its end."""
-        past = two_days()
-        with played("prometheus", tmp_path, past, MONTHLY) as client:
-            status = by_job(snapshot(client.url))["a"]
+        client, past = monthly
+        status = by_job(snapshot(client.url))["a"]
 
         period = status.period
         assert ("month", "calendar") == (period.name, period.kind)
@@ -197,13 +215,11 @@ class TestCorrections:
             created_by="me", created_at=0.0, **times,
         )  # fmt: skip
 
-    @pytest.mark.parametrize("program", PROGRAMS)
-    def test_exclude(self, tmp_path: Path, program: str) -> None:
+    def test_exclude(self, grouped: Server) -> None:
         """An excluded outage is in no number: the budget is whole again."""
-        past = two_days()
+        client, past = grouped
         correction = self.excluding(past)
-        with played(program, tmp_path, past, GROUPED) as client:
-            status = by_job(snapshot(client.url, ledger=Corrected(correction)))["b"]
+        status = by_job(snapshot(client.url, ledger=Corrected(correction)))["b"]
 
         bad, total = past.counted("b", correction.start, correction.end)
         (applied,) = status.corrections
@@ -214,41 +230,38 @@ class TestCorrections:
         assert status.budget.remaining == pytest.approx(1, abs=0.02)
         assert status.sli == pytest.approx(1, abs=0.0001)
 
-    def test_credit(self, tmp_path: Path) -> None:
+    def test_credit(self, grouped: Server) -> None:
         """With credit the events stay, and count as good."""
-        past = two_days()
-        with played("prometheus", tmp_path, past, GROUPED) as client:
-            ledger = Corrected(self.excluding(past, "credit"))
-            statuses = by_job(snapshot(client.url, ledger=ledger))
+        client, past = grouped
+        ledger = Corrected(self.excluding(past, "credit"))
+        statuses = by_job(snapshot(client.url, ledger=ledger))
 
         _, total = past.counted("b", 0, past.end)
         assert statuses["b"].events.total == pytest.approx(total, rel=0.01)
         assert 0 == pytest.approx(statuses["b"].events.bad, abs=30)
 
-    def test_slices(self, tmp_path: Path) -> None:
+    def test_slices(self, sliced: Server) -> None:
         """Slices are corrected as slices."""
-        past = two_days()
-        with played("prometheus", tmp_path, past, SLICED) as client:
-            status = by_job(snapshot(client.url, ledger=Corrected(self.excluding(past))))["b"]
+        client, past = sliced
+        status = by_job(snapshot(client.url, ledger=Corrected(self.excluding(past))))["b"]
 
         assert 0 == pytest.approx(status.events.bad, abs=1)
-        assert status.corrections[0].total == pytest.approx(50, abs=1)
+        assert status.corrections[0].total == pytest.approx(50, abs=2)
 
-    def test_outside_the_period(self, tmp_path: Path) -> None:
+    def test_outside_the_period(self, grouped: Server) -> None:
         """A correction of a time without records takes nothing out."""
-        past = two_days()
+        client, past = grouped
         correction = self.excluding(past, start=past.start - DAY, end=past.start - DAY / 2)
-        with played("prometheus", tmp_path, past, GROUPED) as client:
-            status = by_job(snapshot(client.url, ledger=Corrected(correction)))["b"]
+        status = by_job(snapshot(client.url, ledger=Corrected(correction)))["b"]
 
         assert State.BREACHED is status.state
         assert [0.0] == [applied.bad for applied in status.corrections]
 
 
 class TestPast:
-    def test_burn_down(self, tmp_path: Path) -> None:
+    def test_burn_down(self, grouped: Server) -> None:
         """A burn-down begins full, falls with the outage, and ends where the budget is."""
-        past = two_days()
+        client, past = grouped
 
         async def run(url: str) -> tuple[SloStatus, Any]:
             async with polling(url) as (poller, holder):
@@ -258,8 +271,7 @@ class TestPast:
                 status = by_job(found)["b"]
                 return status, poller.past.burn_down(status)
 
-        with played("prometheus", tmp_path, past, GROUPED) as client:
-            status, burn_down = asyncio.run(run(client.url))
+        status, burn_down = asyncio.run(run(client.url))
 
         outage = past.end - 20 * 3600
         before = [left for at, left in burn_down.points if at <= outage - 3600]
@@ -268,9 +280,9 @@ class TestPast:
         assert all(left == pytest.approx(status.budget.remaining, abs=0.3) for left in after)
         assert (status.provenance.evaluated_at, status.budget.remaining) == burn_down.points[-1]
 
-    def test_no_more_than_ten_queries(self, tmp_path: Path) -> None:
+    def test_no_more_than_ten_queries(self, grouped: Server) -> None:
         """A refresh takes ten queries at most, with corrections and history to read."""
-        past = two_days()
+        client, past = grouped
         nights = Correction(
             "n", Target(), past.end - 40 * DAY, past.end - 40 * DAY + 3 * 3600, "exclude",
             "outside_hours", "closed", "me", 0.0, recurrence="FREQ=DAILY",
@@ -285,8 +297,7 @@ class TestPast:
                     counts.append(_queries(registry, url))
             return counts
 
-        with played("prometheus", tmp_path, past, GROUPED) as client:
-            counts = asyncio.run(run(client.url))
+        counts = asyncio.run(run(client.url))
 
         each = [after - before for before, after in zip([0.0, *counts], counts, strict=False)]
         assert max(each) <= 10
@@ -355,12 +366,12 @@ class TestFailures:
             assert "up" == found.sources[0].state
             assert State.STALE not in {status.state for status in found.statuses}
 
-        with played("prometheus", tmp_path, two_days(), GROUPED) as client:
+        with recording("prometheus", tmp_path) as client:
             self.run(work, client.url)
 
     def test_server_that_is_gone(self, tmp_path: Path) -> None:
         """When a server is gone the old numbers stay."""
-        with played("prometheus", tmp_path, two_days(), GROUPED) as client:
+        with recording("prometheus", tmp_path) as client:
             gone = client.url
 
             async def work(poller: Poller, holder: Holder) -> tuple[Any, Any]:
@@ -388,12 +399,9 @@ class TestFailures:
                 names.append(found.statuses[0].provenance.source)
             return names
 
-        past = two_days()
-        (tmp_path / "a").mkdir()
-        (tmp_path / "b").mkdir()
         with (
-            played("prometheus", tmp_path / "a", past, GROUPED) as client,
-            played("victoria-metrics", tmp_path / "b", past, GROUPED) as second,
+            recording("prometheus", tmp_path / "a") as client,
+            recording("victoria-metrics", tmp_path / "b") as second,
         ):
             assert [second.url] * 2 == self.run(work, client.url, second.url)
 

@@ -1,0 +1,1 @@
+"""Tell in terminals and documents how SLOs stand and stood."""
