@@ -253,7 +253,8 @@ def _syntax_error(source: Source, error: yaml.MarkedYAMLError) -> Diagnostic:
     span = Span(source.path, line, column, line, column + 1)
     related: tuple[tuple[str, Span], ...] = ()
     start = error.context_mark
-    if start is not None and ("flow" in message or "quoted" in message):
+    opens = "flow" in message or "quoted" in message
+    if opens and start is not None and (start.line + 1, start.column + 1) != (line, column):
         where = Span(
             source.path, start.line + 1, start.column + 1, start.line + 1, start.column + 2
         )

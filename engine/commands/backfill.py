@@ -144,8 +144,8 @@ def _aligned(jobs: Mapping[str, Job], first: float, last: float) -> tuple[int, i
     end = aligned(last - whole.seconds + 0.001, whole)
     if end <= start:
         raise ToolError(
-            f"there is nothing to fill between {minute_text(first)} and {minute_text(last)}: "
-            "give an earlier --since"
+            f"there is nothing to fill from {minute_text(first)} on: all that may be filled ends "
+            f"at {minute_text(last)}. Give an earlier --since"
         )
     return start, end
 

@@ -93,7 +93,7 @@ def _meant(
 
 def _covering(span: Freeze, now: float) -> float | None:
     """Return when the occurrence that holds *now* ends."""
-    return next((end for start, end in _occurrences(span, now, now) if start <= now <= end), None)
+    return next((end for start, end in _occurrences(span, now, now) if start <= now < end), None)
 
 
 def _end(spans: Sequence[Freeze], now: float) -> float:

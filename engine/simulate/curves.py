@@ -10,6 +10,9 @@ from slo.engine.simulate.axes import LogAxis
 
 __all__ = ["Curve", "DetectionCurves", "detection_curves"]
 
+# In seconds: with hardly any budget theory comes to nothing, which has no logarithm.
+_SHORTEST = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -60,7 +63,7 @@ def detection_curves(simulation: Simulation, points: int) -> DetectionCurves | N
         for index in range(points):
             ratio = min(ratios.value(index / (points - 1)), 1.0)
             found = expected_detection(simulation, severity, Decimal(repr(ratio)))
-            theory.append((ratio, None if found is None else found.seconds))
+            theory.append((ratio, None if found is None else max(found.seconds, _SHORTEST)))
         measured = tuple(
             (float(rate.error_ratio), first.fires.seconds)
             for rate in simulation.rates

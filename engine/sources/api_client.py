@@ -290,5 +290,5 @@ def _cause(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         reason = inner
-    text = str(reason)
+    text = re.sub(r"\. \(read timeout=[\d.]+\)$", "", str(reason))
     return re.sub(r"^<?[\w.]+(?:\(.*?\))?(?: object at 0x[0-9a-f]+)?>?: ", "", text) or repr(error)

@@ -113,6 +113,7 @@ class Corrections:
     Args:
         occurrences: Says when a correction applies.
         applies: Tells whether a correction means an SLO.
+        scale: Returns how many events of an SLO one counted event is; `None` for unknown yet.
     """
 
     def __init__(
@@ -120,8 +121,10 @@ class Corrections:
         reader: EventReader,
         occurrences: Occurrences,
         applies: Callable[[Correction, Reading], bool],
+        scale: Callable[[Key], float | None] = lambda key: 1.0,
     ) -> None:
         self._reader, self._occurrences, self._applies = reader, occurrences, applies
+        self._scale = scale
         self._counted: dict[_Stretch, Mapping[Key, Counted]] = {}
         self._settled: set[_Stretch] = set()
         self._pieces: dict[Key, tuple[Piece, ...]] = {}
@@ -159,7 +162,6 @@ class Corrections:
         self,
         source: HttpSource,
         readings: Mapping[Key, Reading],
-        scales: Mapping[str, float],
         now: float,
         most: int,
         within: float,
@@ -179,7 +181,6 @@ class Corrections:
                 length,
                 [end for _, end, _ in _every_day(batch)],
                 readings,
-                scales,
                 matchers=matchers,
                 within=within,
             )
@@ -199,12 +200,15 @@ class Corrections:
         by_correction: dict[str, AppliedCorrection] = {}
         bad = total = 0.0
         missing = False
+        scale = self._scale(key)
         for piece in pieces:
             counted = self._counted.get(_stretch(piece))
-            if counted is None:
+            if counted is None or scale is None:
                 missing = True
                 continue
-            inside = (min(end, piece.end) - max(start, piece.start)) / (piece.end - piece.start)
+            inside = (
+                scale * (min(end, piece.end) - max(start, piece.start)) / (piece.end - piece.start)
+            )
             events = counted.get(key, Counted(0.0, 0.0))
             off_bad, off_total = inside * events.bad, inside * events.total
             correction = piece.correction

@@ -47,11 +47,18 @@ class EventHistory:
     Hold the events of the past by hour; they are read a stretch at a time, newest first.
 
     Args:
+        scale: Returns how many events of an SLO one counted event is; `None` for unknown yet.
         most_points: Numbers that one query may ask for.
     """
 
-    def __init__(self, reader: EventReader, *, most_points: int = _MOST_POINTS) -> None:
-        self._reader, self._most_points = reader, most_points
+    def __init__(
+        self,
+        reader: EventReader,
+        scale: Callable[[Key], float | None] = lambda key: 1.0,
+        *,
+        most_points: int = _MOST_POINTS,
+    ) -> None:
+        self._reader, self._scale, self._most_points = reader, scale, most_points
         self._bad: dict[Key, array[float]] = {}
         self._total: dict[Key, array[float]] = {}
         # Hours since 1970: those from `_first` up to before `_end` are known.
@@ -70,7 +77,6 @@ class EventHistory:
         self,
         source: HttpSource,
         readings: Mapping[Key, Reading],
-        scales: Mapping[str, float],
         depth: float,
         now: float,
         most: int,
@@ -106,7 +112,6 @@ class EventHistory:
                 HOUR,
                 [(hour + 1) * HOUR for hour in range(first, end)],
                 readings,
-                scales,
                 within=within,
             )
             self._join(counted, found, first, end)
@@ -116,9 +121,12 @@ class EventHistory:
 
     def hours(self, key: Key, correct: Correct) -> Hours | None:
         """Return the events of *key* by hour; `None` where they are not known."""
-        if key not in self._total:
+        scale = self._scale(key)
+        if key not in self._total or scale is None:
             return None
         bad, total = self._bad[key], self._total[key]
+        if scale != 1:
+            bad, total = (array("d", [scale * n for n in every]) for every in (bad, total))
         first = self._first * HOUR
         corrected = correct(key, first, first + len(total) * HOUR)
         if corrected is not None:
@@ -131,6 +139,12 @@ class EventHistory:
                     bad[number] = min(total[number], max(0.0, bad[number] - off.bad))
         return Hours(first, bad, total)
 
+    def counted_since(self, key: Key, start: float) -> float | None:
+        """Return what was counted from *start* on, neither scaled nor corrected."""
+        if not self.complete or key not in self._total:
+            return None
+        return sum(self._total[key][max(0, int(start // HOUR) - self._first) :])
+
     def expiring(
         self, key: Key, budget: float, window: float, correct: Correct, stamp: object
     ) -> Expiring | None:
@@ -140,7 +154,7 @@ class EventHistory:
         Args:
             stamp: Changes with the corrections.
         """
-        if not self.complete or key not in self._total:
+        if not self.complete or key not in self._total or self._scale(key) is None:
             return None
         wanted = (stamp, self._first, self._end, budget, window)
         built = self._built.get(key)

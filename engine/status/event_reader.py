@@ -70,7 +70,6 @@ class EventReader:
         length: float,
         ends: Sequence[float],
         readings: Mapping[Key, Reading],
-        scales: Mapping[str, float],
         *,
         matchers: str = "",
         within: float | None = None,
@@ -81,7 +80,6 @@ class EventReader:
         Args:
             ends: Unix seconds, evenly spaced.
             readings: SLOs to look for; others are left out.
-            scales: Factors by id, for SLOs whose rates are not events per second.
             matchers: PromQL matchers that choose SLOs.
 
         Raises:
@@ -97,7 +95,7 @@ class EventReader:
             Duration(round(step * 1000)),
             within=within,
         )
-        return _sorted(answer, lag, readings, scales)
+        return _sorted(answer, lag, readings)
 
     async def learn(self, source: HttpSource, now: float, within: float | None = None) -> bool:
         """Find out under which names events are recorded, now and then; tell if it asked."""
@@ -145,7 +143,6 @@ def _sorted(
     answer: Answer,
     lag: float,
     readings: Mapping[Key, Reading],
-    scales: Mapping[str, float],
 ) -> Mapping[Key, Mapping[float, Counted]]:
     labels_of = {slo_id: reading.labels for (slo_id, _), reading in readings.items()}
     parts: dict[tuple[Key, str], SourceSeries] = {}
@@ -162,11 +159,9 @@ def _sorted(
         wanted = "all_slices" if reading is not None and reading.unit == "slices" else "all"
         if reading is None or part != wanted:
             continue
-        scale = 1.0 if part == "all_slices" else scales.get(key[0], 1.0)
         bad_series = parts.get((key, part.replace("all", "bad")))
         bad = dict(bad_series.samples) if bad_series else {}
         found[key] = {
-            round(at - lag, 3): Counted(scale * bad.get(at, 0.0), scale * total)
-            for at, total in every.samples
+            round(at - lag, 3): Counted(bad.get(at, 0.0), total) for at, total in every.samples
         }
     return found

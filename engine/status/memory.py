@@ -13,20 +13,39 @@ _WALK_EVERY_SECONDS = 3_600.0
 
 class Settling:
     """
-    Set what has been made aside after each refresh.
+    Stop the collector while answers are read, and set aside what has been made of them.
 
-    Statuses hold no cycles: they go when the next snapshot replaces them, whether the collector
+    Statuses and answers hold no cycles: they go when nobody holds them, whether the collector
     knows them or not. With ten thousand SLOs a walk through them holds up every reader for a
-    good part of a second, several times a refresh. Once an hour there is one all the same, for
-    cycles that were alive when they were set aside.
+    tenth of a second, ten times a refresh. Once an hour there is one all the same, for cycles
+    that were alive when they were set aside.
     """
 
     def __init__(self) -> None:
-        self._walked_at = 0.0
+        self._slos = 0
+        self._walked_at = float("-inf")
+        self._stopped = False
 
-    def settle(self, slos: int, now: float) -> None:
-        """Set aside all that is alive after a refresh that found so many *slos*."""
-        if slos < _WORTH_IT:
+    def begin(self) -> None:
+        """Stop the collector for a refresh, where the last one found many SLOs."""
+        if self._slos >= _WORTH_IT and gc.isenabled():
+            gc.disable()
+            self._stopped = True
+
+    def end(self, slos: int | None, now: float) -> None:
+        """
+        Start it again, and set aside what is alive.
+
+        Args:
+            slos: How many SLOs the refresh found; `None` where it failed.
+            now: Unix time.
+        """
+        if self._stopped:
+            gc.enable()
+            self._stopped = False
+        if slos is not None:
+            self._slos = slos
+        if self._slos < _WORTH_IT:
             return
         if now - self._walked_at >= _WALK_EVERY_SECONDS:
             self._walked_at = now

@@ -18,6 +18,7 @@ from slo.engine.status.event_history import EventHistory
 from slo.engine.status.event_reader import EventReader
 from slo.engine.status.exhaustion import HOUR, Expiring
 from slo.engine.status.model import SloStatus
+from slo.engine.status.periods import period_of
 from slo.engine.status.reading import Key, Reading
 from slo.engine.status.targets import targets
 from slo.errors import ToolError
@@ -28,6 +29,8 @@ MOST_QUERIES = 4
 """What one refresh may ask about the past; what is left waits for the next one."""
 
 _DAY = 86_400.0
+# The base window is fifteen seconds at least, so that the other case lies far below.
+_CERTAINLY_EVENTS = 0.5
 LONGEST_PERIOD = 93 * _DAY
 """A quarter of 92 days, and the hour that it is longer where summer time ends."""
 
@@ -52,10 +55,15 @@ class Past:
     def __init__(self) -> None:
         self._reader = EventReader()
         self._corrections = Corrections(
-            self._reader, occurrences, lambda correction, slo: targets(correction.target, slo)
+            self._reader,
+            occurrences,
+            lambda correction, slo: targets(correction.target, slo),
+            self._scale,
         )
-        self._history = EventHistory(self._reader)
+        self._history = EventHistory(self._reader, self._scale)
         self._stamp: object = ()
+        self._scales: dict[str, float] = {}
+        self._readings: Mapping[Key, Reading] = {}
 
     async def read(
         self,
@@ -71,7 +79,8 @@ class Past:
 
         What cannot be read now is read later; nothing is raised.
         """
-        scales = _scales(declared)
+        self._readings = readings
+        self._scales.update(_scales(declared))
         depth = max((_DAY * r.days for r in readings.values() if r.days), default=0.0)
         depth = min(depth, LONGEST_PERIOD)
         left = MOST_QUERIES
@@ -80,8 +89,8 @@ class Past:
                 left -= await self._reader.learn(source, now, within)
                 self._corrections.plan(corrections, readings, now - depth, now)
                 self._stamp = tuple((c.id, c.cancelled_at) for c in corrections)
-                left -= await self._corrections.read(source, readings, scales, now, left, within)
-                await self._history.read(source, readings, scales, depth, now, left, within)
+                left -= await self._corrections.read(source, readings, now, left, within)
+                await self._history.read(source, readings, depth, now, left, within)
         except (ToolError, TimeoutError) as error:
             _log.warning("the past is read later: %s", error or "it took too long")
 
@@ -92,6 +101,32 @@ class Past:
     def expiring(self, key: Key, budget: float, window: float) -> Expiring | None:
         """Return what a rolling window of *window* seconds will lose, where that is known."""
         return self._history.expiring(key, budget, window, self.corrected, self._stamp)
+
+    def _scale(self, key: Key) -> float | None:
+        """
+        Return how many events one counted event is.
+
+        One, unless the query counts the events of a window instead of events per second. Specs
+        say so; without them it shows when the whole period is known: the rules count right.
+        """
+        known = self._scales.get(key[0])
+        reading = self._readings.get(key)
+        if known is not None or reading is None:
+            return known
+        if reading.unit == "slices":
+            return 1.0
+        period = period_of(reading.days, reading.elapsed, None, reading.evaluated_at or 0.0)
+        total = reading.total.get(period.name) if period is not None else None
+        if period is None or period.start is None or total is None:
+            return None
+        counted = self._history.counted_since(key, period.start)
+        if counted is None:
+            return None
+        share = total / counted if counted else 1.0
+        scale = 1.0 if share > _CERTAINLY_EVENTS else share
+        if total:
+            self._scales[key[0]] = scale
+        return scale
 
     def burn_down(self, status: SloStatus) -> BurnDown | None:
         """
@@ -129,9 +164,10 @@ def _key_of(status: SloStatus) -> Key:
 
 
 def _scales(declared: Mapping[str, Declared]) -> Mapping[str, float]:
-    """Return factors for SLOs whose queries count the events of a window, not per second."""
+    """Return how many events one counted event is, by id."""
     return {
         slo_id: 1 / Timing.of(known.plan, DEFAULT_INTERVAL).base.seconds
-        for slo_id, known in declared.items()
         if rates_count_per_window(known.plan)
+        else 1.0
+        for slo_id, known in declared.items()
     }

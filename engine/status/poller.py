@@ -183,23 +183,28 @@ class Poller:
 
     async def _refresh(self) -> None:
         now = self._refreshed_at = self._clock()
+        slos: int | None = None
+        self._settling.begin()
         try:
             async with asyncio.timeout(self.pace.deadline):
-                looking = self._look_into_ledger(now)
-                source, answers = await self._read()
-                await asyncio.to_thread(self._sort, answers, self._clock())
-                if looking is not None:
-                    await asyncio.wait([looking], timeout=_SHARE_OF_LEDGER * self.pace.deadline)
-                await self._read_past(source, now)
-                snapshot = await asyncio.to_thread(self._build, answers, self._clock())
+                snapshot = await self._make(now)
+            slos = len(snapshot.statuses)
+            self._holder.publish(snapshot)
+            self._write_points(snapshot)
         except (ToolError, TimeoutError) as error:
             _log.warning("no refresh: %s", error or "it took too long")
             self._keep_old(now)
-            return
-        self._holder.publish(snapshot)
-        self._write_points(snapshot)
-        del answers
-        self._settling.settle(len(snapshot.statuses), now)
+        finally:
+            self._settling.end(slos, now)
+
+    async def _make(self, now: float) -> Snapshot:
+        looking = self._look_into_ledger(now)
+        source, answers = await self._read()
+        await asyncio.to_thread(self._sort, answers, self._clock())
+        if looking is not None:
+            await asyncio.wait([looking], timeout=_SHARE_OF_LEDGER * self.pace.deadline)
+        await self._read_past(source, now)
+        return await asyncio.to_thread(self._build, answers, self._clock())
 
     async def _read(self) -> tuple[HttpSource, Answers]:
         partial: list[tuple[HttpSource, Answers]] = []

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from slo.alerts.backtest_result import Backtest, FiringEpisode, GroupBacktest, Stretch
 from slo.duration import days, minutes, seconds
 from slo.engine.cli import program
+from slo.engine.moments import read_moment, read_span
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
 from slo.engine.reporters import backtest as reporter
@@ -24,7 +25,6 @@ from slo.engine.reporters.figures import factor_text, painter, percent_text, tim
 from slo.engine.simulate.axes import LogAxis, percent_marks, power_marks, time_marks
 from slo.engine.simulate.backtest_svg import backtest_svg
 from slo.engine.simulate.comparison import Comparison, compare
-from slo.engine.moments import read_moment, read_span
 from slo.plan import SloPlan
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from slo.stack.processes import LOOPBACK, free_ports
 
 _STARTUP_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+_LONGEST_FREEZE_SECONDS = 60.0
 _USER = "postgres"
 
 
@@ -113,14 +115,15 @@ class Postgres:
         assert self._process is not None
         group = self._process.pid
         members = [group, *_children(group)]
-        for pid in members:
-            os.kill(pid, signal.SIGSTOP)
+        # Whoever waits without a deadline of its own fails then, instead of hanging for good.
+        thaw = threading.Timer(_LONGEST_FREEZE_SECONDS, _signal, (members, signal.SIGCONT))
+        thaw.start()
         try:
+            _signal(members, signal.SIGSTOP)
             yield
         finally:
-            for pid in members:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+            thaw.cancel()
+            _signal(members, signal.SIGCONT)
 
     def close(self) -> None:
         """Stop the server for good."""
@@ -151,6 +154,12 @@ def _as_somebody(*, guard: bool = False) -> list[str]:
         # The server ends with us, even when we are killed.
         prefix += ["--pdeathsig", "KILL"]
     return [*prefix, "--"] if len(prefix) > 1 else []
+
+
+def _signal(members: Iterable[int], signum: signal.Signals) -> None:
+    for pid in members:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
 
 def _children(pid: int) -> list[int]:

@@ -140,7 +140,7 @@ class TestStatus:
             os.execv(
                 sys.executable,
                 [
-                    "python",
+                    sys.executable,
                     "-m",
                     "slo.engine.cli",
                     "status",

@@ -75,7 +75,6 @@ class Reader(EventReader):
         length: float,
         ends: Sequence[float],
         readings: Mapping[Key, Reading],
-        scales: Mapping[str, float],
         *,
         matchers: str = "",
         within: float | None = None,
@@ -100,7 +99,7 @@ def known(records: list[Correction], now: float = NOW, most: int = 10) -> tuple[
 def read(corrections: Corrections, records: list[Correction], now: float, most: int = 10) -> int:
     source: Any = None
     corrections.plan(records, READINGS, NOW - 30 * DAY, now)
-    return asyncio.run(corrections.read(source, READINGS, {}, now, most, 1.0))
+    return asyncio.run(corrections.read(source, READINGS, now, most, 1.0))
 
 
 class TestReading:

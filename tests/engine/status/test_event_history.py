@@ -32,7 +32,6 @@ class Reader(EventReader):
         length: float,
         ends: Sequence[float],
         readings: Mapping[Key, Reading],
-        scales: Mapping[str, float],
         *,
         matchers: str = "",
         within: float | None = None,
@@ -53,7 +52,7 @@ def read(
     history: EventHistory, now: float = NOW, most: int = 1, names: tuple[str, ...] = ("requests",)
 ) -> int:
     source: Any = None
-    return asyncio.run(history.read(source, readings(*names), {}, DEPTH, now, most, 1.0))
+    return asyncio.run(history.read(source, readings(*names), DEPTH, now, most, 1.0))
 
 
 def numbers(history: EventHistory, name: str = "requests") -> list[int]:
@@ -158,6 +157,6 @@ class TestUse:
         source: Any = None
         only = {KEY: Reading("requests", "shop", "requests", unit=unit)}
 
-        asked = asyncio.run(EventHistory(reader).read(source, only, {}, DEPTH, NOW, 4, 1.0))
+        asked = asyncio.run(EventHistory(reader).read(source, only, DEPTH, NOW, 4, 1.0))
 
         assert (0, []) == (asked, reader.hours)

@@ -142,6 +142,11 @@ sloth = pytest.fixture(scope="module", params=PROGRAMS, name="sloth")(
 monthly = pytest.fixture(scope="module", params=PROGRAMS[:1], name="monthly")(_playing(MONTHLY))
 
 
+counting = pytest.fixture(scope="module", params=PROGRAMS[:1], name="counting")(
+    _playing(GROUPED.replace("rate(", "increase("))
+)
+
+
 class TestNumbers:
     def test_profile_exact(self, grouped: Server) -> None:
         """Events and budgets are those of the server, and those that have happened."""
@@ -247,6 +252,18 @@ class TestCorrections:
 
         assert 0 == pytest.approx(status.events.bad, abs=1)
         assert status.corrections[0].total == pytest.approx(50, abs=2)
+
+    def test_query_that_counts_per_window(self, counting: Server) -> None:
+        """Where queries count the events of a window, events are still not counted twice."""
+        client, past = counting
+        correction = self.excluding(past)
+        status = by_job(snapshot(client.url, ledger=Corrected(correction)))["b"]
+
+        bad, _ = past.counted("b", correction.start, correction.end)
+        assert status.corrections[0].bad == pytest.approx(bad, rel=0.01)
+        assert 0 == pytest.approx(status.events.bad, abs=30)
+        assert status.exhaustion is not None
+        assert "expiry_aware" == status.exhaustion.method
 
     def test_outside_the_period(self, grouped: Server) -> None:
         """A correction of a time without records takes nothing out."""
