@@ -137,6 +137,13 @@ class TestIncidents:
 
         assert (1, 2) == (len(joined), len(apart))
 
+    def test_a_slow_burn_is_one_and_what_the_budget_allows_is_none(self, week: Span) -> None:
+        slow = report_of(status(), points(week, dict.fromkeys(range(24), 1.5)), week).incidents
+        allowed = report_of(status(), points(week, dict.fromkeys(range(24), 1.0)), week).incidents
+
+        assert (1, 0) == (len(slow), len(allowed))
+        assert slow[0].share == pytest.approx(36 / 720)
+
     def test_small_ones_are_none(self, week: Span) -> None:
         assert () == report_of(status(), points(week, {10: 7.2}), week).incidents
         assert 1 == len(report_of(status(), points(week, {10: 7.3}), week).incidents)
