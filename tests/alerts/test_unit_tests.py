@@ -191,7 +191,11 @@ def test_plugins_that_set_intervals(tmp_path: Path) -> None:
     plugin = [
         {"id": "sloth.dev/contrib/rule_intervals/v1", "config": {"interval": {"default": "1m"}}}
     ]
-    spec = service(slo("own", availability(), plugins=plugin), slo("usual", availability()))
+    pages = {"ticket": False}
+    spec = service(
+        slo("own", availability(), plugins=plugin, alerting=pages),
+        slo("usual", availability(), alerting=pages),
+    )
     made = compiled(tmp_path, spec, period=Duration.parse("7d"))
 
     names = sorted(a.path for a in made if a.kind == "tests")

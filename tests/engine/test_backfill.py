@@ -308,9 +308,9 @@ def evaluated_by_vmalert(url: str, rules: Path, client: PrometheusClient) -> flo
 
 @needs_victoria_metrics
 class TestRemoteWrite:
-    def test_day_one_shows_thirty_days(self, spec: Path, tmp_path: Path) -> None:
+    def test_day_one_shows_what_was(self, spec: Path, tmp_path: Path) -> None:
         """VictoriaMetrics has the budget that the events had, and a second run adds nothing."""
-        raw = raw_days(31)
+        raw = raw_days(8)
         with run_victoria_metrics(tmp_path / "vm") as url:
             load_remote(raw, f"{url}/api/v1/write")
             client = PrometheusClient(url, name="victoria-metrics", deadline_seconds=60)
@@ -319,6 +319,7 @@ class TestRemoteWrite:
                 str(spec),
                 f"--prometheus={url}",
                 f"--write-to={url}/api/v1/write",
+                "--since=8d",
                 "--until=10m",
             )
             done = slo(*arguments, cache=tmp_path)
@@ -326,16 +327,16 @@ class TestRemoteWrite:
             eventually(lambda: client.value(f"last_over_time({BUDGET}[1h])") is not None)
             time.sleep(2)
             now = time.time()
-            before = every_sample(url, now - 31 * DAY, now)
+            before = every_sample(url, now - 9 * DAY, now)
             again = slo(*arguments, cache=tmp_path)
             assert 0 == again.returncode, again.stderr
             time.sleep(3)
-            after = every_sample(url, now - 31 * DAY, now - 900)
+            after = every_sample(url, now - 9 * DAY, now - 900)
             budget = evaluated_by_vmalert(url, budget_rules(spec, tmp_path), client)
 
-        true = raw.error_ratio(now - 30 * DAY, now - 600)
+        true = raw.error_ratio(now - 8 * DAY, now - 600)
         assert true == pytest.approx((1 - budget) * 0.001, rel=0.005)
-        assert sum(map(len, before.values())) > 700_000
+        assert sum(map(len, before.values())) > 180_000
         for name, samples in after.items():
             kept = [sample for sample in before[name] if sample[0] < now - 900]
             assert kept == [sample for sample in samples if sample[0] < now - 900], name
