@@ -53,6 +53,7 @@ def create_app(parts: Parts) -> Shell:
         limiter=parts.limiter,
         metrics=parts.metrics,
         clock=parts.clock,
+        trace=parts.trace,
     )
 
 

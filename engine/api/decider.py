@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from slo.engine.api.access import Principal
+from slo.engine.api.incident_book import IncidentBook
 from slo.engine.api.recorder import DecisionRecorder
 from slo.engine.api.standing import Standing
-from slo.engine.api.view import Views
+from slo.engine.api.view import View, Views
 from slo.engine.gates.decision import (
     GateDecision,
     decision_from_json,
@@ -22,7 +23,6 @@ from slo.engine.gates.decision import (
 from slo.engine.gates.evaluate import evaluate
 from slo.engine.gates.policy import GatePolicy
 from slo.engine.gates.request import GateRequest
-from slo.engine.status.model import Snapshot
 
 __all__ = ["Decided", "Decider"]
 
@@ -64,6 +64,7 @@ class Decider:
         standing: Has freezes, overrides and what was decided before.
         recorder: Takes the decisions.
         clock: Returns Unix seconds.
+        incidents: Knows what single incidents have spent.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Decider:
         standing: Standing,
         recorder: DecisionRecorder,
         clock: Callable[[], float],
+        incidents: IncidentBook | None = None,
     ) -> None:
         self.policy = policy
+        self._incidents = incidents
         self._views = views
         self._standing = standing
         self._recorder = recorder
@@ -103,15 +106,15 @@ class Decider:
         kept = self._kept.get(key)
         if kept is None or _useless(kept, now):
             # Those who ask meanwhile wait for the same answer.
-            work = self._decided(request, principal, seen[0].snapshot if seen else None, now)
+            work = self._decided(request, principal, seen[0] if seen else None, now)
             kept = asyncio.ensure_future(work)
             _keep(self._kept, key, kept)
         return await asyncio.shield(kept)
 
     async def _decided(
-        self, request: GateRequest, principal: Principal, snapshot: Snapshot | None, now: float
+        self, request: GateRequest, principal: Principal, view: View | None, now: float
     ) -> Decided:
-        decision = self._decision(request, snapshot, now)
+        decision = self._decision(request, view, now)
         record = decision_record(decision, principal.name)
         known = await self._recorder.record(record, request.idempotency_key)
         if known is not None and known.id != record.id:
@@ -119,18 +122,20 @@ class Decider:
             return Decided(decision_from_json(known.evidence), known.evidence, True)
         return Decided(decision, record.evidence, known is not None)
 
-    def _decision(
-        self, request: GateRequest, snapshot: Snapshot | None, now: float
-    ) -> GateDecision:
+    def _decision(self, request: GateRequest, view: View | None, now: float) -> GateDecision:
         records = self._standing.now
         place = (request.service, request.environment)
+        incidents = None
+        if self._incidents is not None and view is not None:
+            incidents = self._incidents.of(self.policy, view, request.service)
         decision = evaluate(
             self.policy,
             request,
-            snapshot,
+            view.snapshot if view else None,
             freezes=records.freezes_at(now),
             overrides=records.overrides_at(now),
             previous=self._last(request, place),
+            incidents=incidents,
             now=now,
             # One made of the content would cost as much as all the rest.
             decision_id=f"gate-{secrets.token_hex(12)}",

@@ -81,6 +81,12 @@ class EngineMetrics:
             "Decisions that the ledger never got; they stand in the log.",
             registry=registry,
         )
+        self.refreshes = Counter(
+            "slo_engine_refreshes",
+            "Refreshes by outcome: `read`, or `failed` when the old numbers were kept.",
+            ("outcome",),
+            registry=registry,
+        )
         self.refused = Counter(
             "slo_engine_requests_refused",
             "Requests refused before they reached a route, by reason.",
@@ -90,6 +96,8 @@ class EngineMetrics:
         for outcome in ("answered", "failed"):
             # An objective on these needs them before the first failure.
             self._gate_requests.labels(outcome)
+        for outcome in ("read", "failed"):
+            self.refreshes.labels(outcome)
         for verdict in ("allow", "deny", "unknown"):
             self._gates.labels(verdict)
         self._cached: tuple[str, bytes] | None = None

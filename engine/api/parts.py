@@ -13,7 +13,7 @@ from slo.engine.api.hub import EventHub
 from slo.engine.api.ledger_access import LedgerAccess
 from slo.engine.api.limits import RateLimiter
 from slo.engine.api.metrics import EngineMetrics
-from slo.engine.api.shell import Doors
+from slo.engine.api.shell import Doors, Trace
 from slo.engine.api.standing import Standing
 from slo.engine.api.view import Views
 from slo.engine.ledger.records import BudgetPoint
@@ -49,6 +49,7 @@ class Parts:
         unready: Says why the engine cannot serve, in sentences; empty when it can.
         burn_down: Knows how the budget of the present period was spent.
         clock: Returns Unix seconds.
+        trace: Takes requests that have ended.
         heartbeat: Seconds between two signs of life on an event stream.
     """
 
@@ -66,6 +67,7 @@ class Parts:
     unready: Callable[[], Sequence[str]] = lambda: ()
     burn_down: Callable[[SloStatus], BurnDown | None] = lambda status: None
     heartbeat: float = 15.0
+    trace: Trace | None = None
 
 
 def parts_of(request: Request) -> Parts:

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from slo.engine.api.metrics import EngineMetrics
 from slo.engine.api.problems import BUG, PROBLEM_TYPE, Problem
 from slo.engine.api.standing import Standing
 
-__all__ = ["Doors", "Shell", "host_name"]
+__all__ = ["Doors", "Shell", "Trace", "host_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,10 @@ _SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+
+
+Trace = Callable[[str, str, int, float, Mapping[bytes, bytes], Mapping[str, str]], None]
+"""Take method, route, status, seconds, headers and attributes of a request that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,10 @@ class Shell:
         limiter: RateLimiter,
         metrics: EngineMetrics,
         clock: Callable[[], float],
+        trace: Trace | None = None,
     ) -> None:
         self._app = app
+        self._trace = trace
         self._doors = doors
         self._standing = standing
         self._limiter = limiter
@@ -142,6 +148,10 @@ class Shell:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if len(scope["method"]) < 8 else "other"
         self._metrics.answered(route, method, status, None if streamed else seconds)
+        if self._trace is not None:
+            attributes = {"slo.request_id": scope["slo.request_id"]}
+            headers = dict(scope["headers"])
+            self._trace(method, route, status, seconds, headers, attributes)
         slow = seconds > _SLOW_SECONDS and not streamed
         # 503 is an answer: whoever gives it has said why already.
         failed = status >= 500 and status != 503

@@ -77,13 +77,17 @@ class View:
         self._encoded: dict[str, bytes] = older._encoded if same and older else {}
         self._pages: dict[Filter, bytes] = {}
         self._keys = [status.key for status in snapshot.statuses]
-        self._by_name: dict[tuple[str, str], list[SloStatus]] = {}
+        self._by_service: dict[str, list[SloStatus]] = {}
         for status in snapshot.statuses:
-            self._by_name.setdefault((status.service, status.name), []).append(status)
+            self._by_service.setdefault(status.service, []).append(status)
 
     def named(self, service: str, name: str) -> list[SloStatus]:
         """Return the groups of one SLO; none where there is no such SLO."""
-        return self._by_name.get((service, name), [])
+        return [status for status in self.of_service(service) if status.name == name]
+
+    def of_service(self, service: str) -> list[SloStatus]:
+        """Return the SLOs of a service; none where there is no such service."""
+        return self._by_service.get(service, [])
 
     def head(self, age: float, stale_after: float) -> bytes:
         """Return how an answer begins; the age is the only part that changes by itself."""
@@ -112,10 +116,7 @@ class View:
 
     def services(self) -> bytes:
         """Return the rest of the answer with one line a service."""
-        found: dict[str, list[SloStatus]] = {}
-        for status in self.snapshot.statuses:
-            found.setdefault(status.service, []).append(status)
-        lines = [_service(name, statuses) for name, statuses in found.items()]
+        lines = [_service(name, statuses) for name, statuses in self._by_service.items()]
         return f'"services":{json.dumps(lines)}}}'.encode()
 
     def sources(self) -> bytes:

@@ -213,6 +213,12 @@ def _fill(
         if isinstance(target, RemoteTarget):
             problem = unseen(source, target.sent)
             warnings += [problem] if problem else []
+        unmeasured = [each.slo for each in reports if each.first is None]
+        if unmeasured:
+            warnings.append(
+                f"the server has no samples for the queries of {', '.join(unmeasured)}: look at "
+                "metric and selector, at --since, and at how long the server keeps samples"
+            )
         for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
         state.finish(keep=out is not None)
@@ -220,7 +226,7 @@ def _fill(
         click.echo("\n".join(lines(reports, state.since, state.until, color)))
         if out is not None:
             made = sum(len(part.blocks) for part in state.parts)
-            click.echo(f"\n{_advice(out, made)}")
+            click.echo(f"\n{_advice(out, made, len(unmeasured) < len(reports))}")
 
 
 def _make_folder(path: Path) -> None:
@@ -248,9 +254,9 @@ def _writer(connection: Connection, url: str) -> Any:
     return RemoteWriter(replace(connection, url=url))
 
 
-def _advice(out: Path, blocks: int) -> str:
+def _advice(out: Path, blocks: int, measured: bool) -> str:
     if not blocks:
-        return "Nothing was missing."
+        return "Nothing was missing." if measured else "Nothing was filled."
     if (out / "wal").is_dir():
         return (
             f"{blocks} blocks are in {out}, the data folder of a Prometheus. A running one takes "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from slo.errors import SloError
 __all__ = ["command"]
 
 _EXTRA = frozenset({"httpx", "prometheus_client"})
+# `slo serve` needs more, and names it; these tell whether its extra was installed at all.
+_ENGINE_EXTRA = ("alembic", "apscheduler", "fastapi", "sqlalchemy", "uvicorn")
 
 
 def _default_example() -> Path:
@@ -33,12 +36,13 @@ def _default_example() -> Path:
 )
 def command(keep: bool, example: Path | None) -> None:
     """
-    Break a small shop on real servers and watch its SLO page and recover.
+    Break a small shop on real servers and watch its SLO page, its gate and the recovery.
 
     Compiles examples/demo, runs it on Prometheus and Alertmanager of this machine against a
     little service with traffic, breaks the service, and shows the error ratio, the budget, the
-    alert, both notifications and the recovery. Takes under three minutes, uses the loopback
-    address only, and leaves nothing behind.
+    alert, both notifications and the recovery. Beside them runs `slo serve`: its gate allows,
+    denies while the page fires, does not know once Prometheus is stopped, and is overridden.
+    Takes under three minutes, uses the loopback address only, and leaves nothing behind.
 
     Exits with 0 only if every step was observed.
     """
@@ -48,16 +52,21 @@ def command(keep: bool, example: Path | None) -> None:
             f"the demo's spec is not at {example}: run it from a checkout of the repository, "
             "or name its folder examples/demo with --example"
         )
+    missing = next((name for name in _ENGINE_EXTRA if find_spec(name) is None), None)
+    if missing is not None:
+        raise click.ClickException(_needs(missing))
     try:
         from slo.stack.demo.journey import run_journey
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
-        raise click.ClickException(
-            f"the demo needs the Python package {error.name}: pip install 'slostack[demo]'"
-        ) from error
+        raise click.ClickException(_needs(error.name)) from error
     try:
         code = run_journey(example, sys.stdout, keep=keep)
     except SloError as error:
         raise click.ClickException(str(error)) from error
     click.get_current_context().exit(code)
+
+
+def _needs(package: str) -> str:
+    return f"the demo needs the Python package {package}: pip install 'slostack[demo,engine]'"

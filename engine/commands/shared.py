@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from slo.source import Source
 __all__ = ["LABEL", "PROMETHEUS_DURATION", "compile_options", "present", "spec_arguments"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class _DurationType(click.ParamType[Duration]):
@@ -42,6 +45,8 @@ class _LabelType(click.ParamType[tuple[str, str]]):
         key, separator, text = str(value).partition("=")
         if not separator or not key or not text:
             self.fail(f"{value!r} is not of the form key=value", param, ctx)
+        if not _LABEL_NAME.fullmatch(key) or key == "__name__":
+            self.fail(f"{key!r} is no name of a label (letters, digits and `_`)", param, ctx)
         return key, text
 
 

@@ -66,9 +66,9 @@ class EngineAsker:
         away = Reason(Code.ENGINE_AWAY, Effect.UNKNOWN, f"The engine is away: {problem}.")
         if copy is not None and copy.evaluated_at <= now < copy.expires_at:
             aged = length(now - copy.evaluated_at)
-            message = f"The engine is away; this is its answer of {aged} ago."
+            message = f"This is the engine's answer of {aged} ago. {away.message}"
             note = Reason(Code.LOCAL_COPY, Effect.NOTE, message)
-            return replace(copy, reasons=(*copy.reasons, note, replace(away, effect=Effect.NOTE)))
+            return replace(copy, reasons=(*copy.reasons, note))
         policy = self.policy or DEFAULT_POLICY
         change = "The engine must answer: is it up, and does this machine reach it?"
         return evaluate_without_numbers(

@@ -91,7 +91,7 @@ async def _ask(
                         raise
     except (TimeoutError, EngineAway) as error:
         reason = str(problem) if problem else "it does not answer"
-        raise EngineAway(f"{url} gave no answer within {within:g} s: {reason}") from error
+        raise EngineAway(f"{url} gave no answer within {within:.1f} s: {reason}") from error
     raise AssertionError("a retry either returns or raises")
 
 

@@ -252,7 +252,8 @@ def _fine(rulings: Sequence[Ruling]) -> Reason:
     least, slo = min(left)
     message = f"{slo} has {percent(least)} of its error budget left."
     if len(left) > 1:
-        message = f"All {len(left)} SLOs have error budget left; {slo} has least: {percent(least)}."
+        all_ = "Both" if len(left) == 2 else f"All {len(left)}"
+        message = f"{all_} SLOs have error budget left; {slo} has least: {percent(least)}."
     return Reason(Code.BUDGET_OK, Effect.ALLOW, message)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from slo import conventions as names
 from slo.duration import Duration, minutes, seconds
-from slo.engine.gates.incidents import Incident, incidents_of
+from slo.engine.gates.incidents import Incident, incidents_in_period
 from slo.engine.ledger.records import BudgetPoint
 from slo.engine.sources.http_source import HttpSource
 from slo.engine.sources.protocol import Answer, SourceSeries
@@ -48,7 +47,7 @@ async def read_incidents(
     for status in counted:
         points = _points(status, bad, total, step, _start(status, now))
         if points:
-            found[status.key] = _of_the_period(status, points)
+            found[status.key] = incidents_in_period(status, points)
     return found
 
 
@@ -80,11 +79,3 @@ def _samples(status: SloStatus, series: Sequence[SourceSeries]) -> Mapping[float
         if wanted.items() <= found.labels.items():
             return dict(found.samples)
     return {}
-
-
-def _of_the_period(status: SloStatus, points: list[BudgetPoint]) -> list[Incident]:
-    found = incidents_of(status.key, points, status.budget.ratio)
-    if status.period.kind != "calendar":
-        return found
-    # The budget of the whole period is that of the events so far and of those to come.
-    return [replace(i, share=i.share * min(1.0, status.period.elapsed)) for i in found]

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slo.engine.ledger.records import BudgetPoint
+from slo.engine.status.model import SloStatus
 
-__all__ = ["Incident", "incidents_of", "with_reviews"]
+__all__ = ["Incident", "incidents_in_period", "incidents_of", "with_reviews"]
 
 # Quieter than this for so long, and what follows is another incident.
 _GAP = 3_600.0
@@ -70,6 +71,21 @@ def incidents_of(
             found.append(Incident(slo, point.at, end, bad / allowed))
             between = 0.0
     return found
+
+
+def incidents_in_period(status: SloStatus, points: Sequence[BudgetPoint]) -> list[Incident]:
+    """
+    Return the incidents of the present period of *status*, oldest first.
+
+    Args:
+        points: How it stood since the period began, oldest first.
+    """
+    found = incidents_of(status.key, points, status.budget.ratio)
+    if status.period.kind != "calendar":
+        return found
+    # The budget of the whole period is that of the events so far and of those to come.
+    elapsed = min(1.0, status.period.elapsed)
+    return [replace(incident, share=incident.share * elapsed) for incident in found]
 
 
 def with_reviews(

@@ -45,11 +45,16 @@ def lines(tests: Sequence[Backtest], zone: tzinfo, color: bool) -> Iterator[str]
         if not test.groups:
             yield paint(f"{test.plan.service} {test.plan.name}", BOLD)
             yield f"  {paint('nothing was measured', YELLOW)} {_span(test, zone)}"
+            yield paint(_NOTHING, DIM)
     if tests:
         yield ""
         yield paint(_FOOTNOTE, DIM)
 
 
+_NOTHING = (
+    "  The server has no samples for the queries of this SLO: look at its metric and selector,\n"
+    "  at the time, and at how long the server keeps samples."
+)
 _FOOTNOTE = (
     "A page or ticket is a stretch of time with at least one alert firing. Budget is counted\n"
     "against one whole period of average traffic."
@@ -189,7 +194,11 @@ def _comparison(comparison: Comparison, zone: tzinfo, paint: Paint) -> Iterator[
             yield _difference(each, known.until, zone, paint)
         if len(found) > _MOST_EPISODES:
             yield paint(f"    ... and {len(found) - _MOST_EPISODES} more", DIM)
-    if not differences and None not in (comparison.before, comparison.after):
+    sides = [side for side in (comparison.before, comparison.after) if side is not None]
+    if not any(side.groups for side in sides):
+        yield f"  {paint('nothing was measured', YELLOW)}"
+        yield paint(_NOTHING, DIM)
+    elif not differences and len(sides) == 2:
         yield paint("  the same pages and tickets, give or take their length", GREEN)
 
 

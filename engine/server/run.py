@@ -118,6 +118,7 @@ async def run_engine(
         tasks += [
             asyncio.create_task(_keep_records_fresh(engine)),
             asyncio.create_task(_keep_uses_of_tokens(engine)),
+            asyncio.create_task(_count_refreshes(engine)),
             asyncio.create_task(_keep_history_small(engine)),
             asyncio.create_task(manager.watch()),
         ]
@@ -158,6 +159,8 @@ async def _end(engine: Engine, tasks: Sequence[asyncio.Task[Any]]) -> None:
     await engine.recorder.close(_LAST_WRITES_SECONDS)
     await engine.parts.standing.note_used()
     await engine.failover.aclose()
+    if engine.tracing is not None:
+        await asyncio.to_thread(engine.tracing.close)
     engine.parts.access.close()
     engine.ledger.close()
     _log.info("stopped")
@@ -190,6 +193,15 @@ async def _keep_records_fresh(engine: Engine) -> None:
         if not engine.ledger.is_open and not await asyncio.to_thread(engine.ledger.try_again):
             continue
         await engine.parts.standing.refresh()
+
+
+async def _count_refreshes(engine: Engine) -> None:
+    numbers: set[int] = set()
+    async for snapshot in engine.parts.holder.subscribe():
+        # A refresh that fails publishes the old numbers with what is known of the servers.
+        outcome = "failed" if snapshot.number in numbers or not snapshot.number else "read"
+        numbers = {snapshot.number}
+        engine.parts.metrics.refreshes.labels(outcome).inc()
 
 
 async def _keep_uses_of_tokens(engine: Engine) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from slo.engine.api.decider import Decider
 from slo.engine.api.hub import EventHub
+from slo.engine.api.incident_book import IncidentBook
 from slo.engine.api.ledger_access import LedgerAccess
 from slo.engine.api.limits import RateLimiter
 from slo.engine.api.metrics import EngineMetrics
@@ -24,6 +25,7 @@ from slo.engine.ledger.records import BudgetPoint
 from slo.engine.ledger.sql import SqlLedger
 from slo.engine.server.late_ledger import LateLedger
 from slo.engine.server.options import ServeOptions
+from slo.engine.server.tracing import Tracing
 from slo.engine.sources.failover import Failover
 from slo.engine.sources.http_source import HttpSource
 from slo.engine.sources.metrics import SourceMetrics
@@ -47,6 +49,7 @@ class Engine:
     failover: Failover
     recorder: DecisionRecorder
     ledger: LateLedger
+    tracing: Tracing | None = None
     stopping: bool = False
 
     def unready(self) -> Sequence[str]:
@@ -93,7 +96,6 @@ def build_engine(
     standing = Standing(access, clock)
     views = Views(holder, clock)
     recorder = DecisionRecorder(access, metrics)
-    decider = Decider(policy, views=views, standing=standing, recorder=recorder, clock=clock)
     poller = Poller(
         failover,
         holder,
@@ -106,6 +108,14 @@ def build_engine(
         ),
         name=options.name,
         clock=clock,
+    )
+    decider = Decider(
+        policy,
+        views=views,
+        standing=standing,
+        recorder=recorder,
+        clock=clock,
+        incidents=IncidentBook(poller.past.burn_down),
     )
     parts = Parts(
         holder=holder,
@@ -121,6 +131,9 @@ def build_engine(
         doors=doors_of(options),
     )
     engine = Engine(parts, poller, failover, recorder, ledger)
+    if options.otlp is not None:
+        engine.tracing = Tracing(options.otlp)
+        parts.trace = engine.tracing.request
     parts.unready = engine.unready
     parts.burn_down = poller.past.burn_down
     _watch(engine)

@@ -128,9 +128,10 @@ class ApiClientSource:
             except _Passing as error:
                 problem = str(error)
             except requests.exceptions.SSLError as error:
-                raise ToolError(
-                    f"{self.url}: {_cause(error)}; name the certificates to trust with --ca-file"
-                ) from error
+                hint = "name the certificates to trust with --ca-file"
+                if "WRONG_VERSION_NUMBER" in str(error):
+                    hint = "perhaps the server speaks http://, not https://"
+                raise ToolError(f"{self.url}: {_cause(error)}; {hint}") from error
             except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader) as error:
                 raise ToolError(f"{self.url}: {error}") from error
             except requests.RequestException as error:

@@ -32,11 +32,12 @@ class Holder:
             self._latest = aged(self._latest, now, self.thresholds)
         return self._latest
 
-    def publish(self, snapshot: Snapshot) -> None:
-        """Make *snapshot* the latest one; to be called in the event loop."""
-        self._latest = snapshot
+    def publish(self, snapshot: Snapshot) -> Snapshot | None:
+        """Make *snapshot* the latest one, and return the one before; in the event loop."""
+        before, self._latest = self._latest, snapshot
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+        return before
 
     async def subscribe(self) -> AsyncIterator[Snapshot]:
         """Yield the latest snapshot and each one after; a slow reader misses those between."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +21,9 @@ _MONTHS = {"month": 1, "quarter": 3}
 def calendar_bounds(calendar: Calendar, now: float) -> tuple[float, float]:
     """Return where the present period of *calendar* begins and ends, in Unix seconds."""
     zone = ZoneInfo(calendar.time_zone)
-    today = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    # Whole seconds: the last fraction of a period would be rounded into the next.
+    local = datetime.fromtimestamp(math.floor(now), zone)
+    today = local.replace(hour=0, minute=0, second=0)
     # Arithmetic on local dates, so that a day is a day where clocks change.
     if calendar.unit == "week":
         first = today - timedelta(days=today.weekday())

@@ -27,7 +27,7 @@ from slo.engine.status.best_effort import BestEffort
 from slo.engine.status.budget_points import budget_points
 from slo.engine.status.declared import Declared
 from slo.engine.status.holder import Holder
-from slo.engine.status.memory import Settling
+from slo.engine.status.memory import RareWalks, let_go
 from slo.engine.status.model import Snapshot
 from slo.engine.status.past import LONGEST_PERIOD, Past
 from slo.engine.status.reading import Answers, Key, Reading, carry_over, sort_by_slo
@@ -103,7 +103,7 @@ class Poller:
         self._failover, self._holder = failover, holder
         self._ledger, self._name, self._clock = ledger, name, clock
         self._keeping = BestEffort()
-        self._settling = Settling()
+        self._walks = RareWalks()
         self._readings: Mapping[Key, Reading] = {}
         self._freezes: Sequence[Freeze] = ()
         self._corrections: Sequence[Correction] = ()
@@ -152,6 +152,7 @@ class Poller:
         if self._ledger is not None and self._leads and not self._keeping.closed:
             await self._keeping.run(self._ledger.release_lease, LEASE, self._name)
         self._keeping.close()
+        self._walks.end()
 
     async def refresh(self) -> None:
         """Refresh once; who comes while a refresh runs waits for that one."""
@@ -183,28 +184,32 @@ class Poller:
 
     async def _refresh(self) -> None:
         now = self._refreshed_at = self._clock()
-        slos: int | None = None
-        self._settling.begin()
         try:
             async with asyncio.timeout(self.pace.deadline):
                 snapshot = await self._make(now)
-            slos = len(snapshot.statuses)
-            self._holder.publish(snapshot)
+            old = self._holder.publish(snapshot)
             self._write_points(snapshot)
+            garbage: list[object] = [] if old is None else [*old.statuses]
+            del old
+            await asyncio.to_thread(let_go, garbage)
+            self._walks.after_refresh(len(snapshot.statuses), now)
         except (ToolError, TimeoutError) as error:
             _log.warning("no refresh: %s", error or "it took too long")
             self._keep_old(now)
-        finally:
-            self._settling.end(slos, now)
 
     async def _make(self, now: float) -> Snapshot:
         looking = self._look_into_ledger(now)
         source, answers = await self._read()
+        garbage: list[object] = [*self._readings.values()]
         await asyncio.to_thread(self._sort, answers, self._clock())
+        garbage += [series for answer in answers.given for series in answer.series]
+        about = answers.without_series()
+        del answers
+        await asyncio.to_thread(let_go, garbage)
         if looking is not None:
             await asyncio.wait([looking], timeout=_SHARE_OF_LEDGER * self.pace.deadline)
         await self._read_past(source, now)
-        return await asyncio.to_thread(self._build, answers, self._clock())
+        return await asyncio.to_thread(self._build, about, self._clock())
 
     async def _read(self) -> tuple[HttpSource, Answers]:
         partial: list[tuple[HttpSource, Answers]] = []

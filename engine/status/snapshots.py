@@ -11,6 +11,7 @@ from functools import lru_cache
 from slo import conventions as names
 from slo.duration import Duration
 from slo.engine.ledger.records import Freeze
+from slo.engine.sources.turns import in_turns
 from slo.engine.status.corrections import Corrected
 from slo.engine.status.declared import Declared, method_of
 from slo.engine.status.exhaustion import Expiring, Outlook, exhaustion
@@ -34,6 +35,8 @@ from slo.engine.status.targets import targets
 
 __all__ = ["Inputs", "aged", "build_snapshot", "window_seconds"]
 
+# Statuses that are made before others get a turn: a millisecond of work.
+_AT_ONCE = 30
 # The likely one first; then those that move with the last hour and with the last days.
 _FORECAST_WINDOWS = (6 * 3_600.0, 3_600.0, 3 * 86_400.0)
 
@@ -84,7 +87,7 @@ def build_snapshot(inputs: Inputs, number: int, now: float) -> Snapshot:
     """
     statuses = [
         status
-        for reading in inputs.readings.values()
+        for reading in in_turns(inputs.readings.values(), _AT_ONCE)
         if (status := _status(reading, inputs, now)) is not None
     ]
     recorded = {slo_id for slo_id, _ in inputs.readings}

@@ -82,23 +82,25 @@ def event_records(
         for rule in group["rules"]
         if rule.get("labels", {}).get(conventions.LABEL_ID) == slo_id and "record" in rule
     ]
-    period = conventions.error_ratio(time_window)
-    expressions = " ".join(str(rule["expr"]) for _, rule in rules if rule["record"] == period)
-    events = f"(?:{conventions.ERROR_EVENTS}|{conventions.TOTAL_EVENTS}):[A-Za-z0-9_]+"
+    # Only what is summed over the whole period is history; the fast records are not.
+    events = (
+        rf"((?:{conventions.ERROR_EVENTS}|{conventions.TOTAL_EVENTS}):[A-Za-z0-9_]+)"
+        rf"(?:{{[^{{}}]*}})?\[{time_window}\]"
+    )
+    expressions = " ".join(str(rule["expr"]) for _, rule in rules)
     names = set(re.findall(events, expressions))
     records = tuple(_event_record(group, rule) for group, rule in rules if rule["record"] in names)
     if {record.errors for record in records} != {True, False}:
-        raise ToolError(f"the compiled rules of {slo_id} have no {period} from recorded events")
+        raise ToolError(f"the compiled rules of {slo_id} sum no recorded events over {time_window}")
     return records
 
 
-def write_history(records: Iterable[EventRecord], history: History, directory: Path) -> None:
+def write_history(records: Iterable[tuple[EventRecord, History]], directory: Path) -> None:
     """
-    Write *history*, ending now, as blocks for a Prometheus that has not started yet.
+    Write a past, ending now, as blocks for a Prometheus that has not started yet.
 
     Args:
-        records: Series to write.
-        history: What they say.
+        records: Series to write, each with what it says.
         directory: Prometheus's data directory; made if missing.
 
     Raises:
@@ -108,7 +110,12 @@ def write_history(records: Iterable[EventRecord], history: History, directory: P
     source = directory.parent / "history.om"
     with source.open("w", encoding="utf-8") as out:
         now = time.time()
-        for record in records:
+        described: set[str] = set()
+        # The text format wants the series of one name together.
+        for record, history in sorted(records, key=lambda pair: pair[0].name):
+            if record.name not in described:
+                out.write(f"# TYPE {record.name} gauge\n")
+                described.add(record.name)
             out.writelines(_samples(record, history, now))
         out.write("# EOF\n")
     argv = [
@@ -153,6 +160,5 @@ def _samples(record: EventRecord, history: History, now: float) -> Iterator[str]
     labels = ",".join(f'{name}="{label}"' for name, label in record.labels.items())
     step = record.interval.seconds
     count = int(history.length.seconds / step)
-    yield f"# TYPE {record.name} gauge\n"
     for number in range(count, 0, -1):
         yield f"{record.name}{{{labels}}} {value:g} {now - number * step:.3f}\n"

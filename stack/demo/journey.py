@@ -14,12 +14,14 @@ from typing import TextIO
 
 from slo import conventions
 from slo.errors import SloError
+from slo.stack.demo import deployments
 from slo.stack.demo.receiver import Notification, NotifiedAlert
 from slo.stack.demo.scene import (
     EVALUATION_INTERVAL,
     HISTORY,
     PAGE_PATH,
     SELECTOR,
+    SERVICE,
     SHORT_WINDOW,
     SLO_ID,
     JourneyError,
@@ -60,7 +62,7 @@ def run_journey(example: Path, out: TextIO, *, keep: bool = False) -> int:
     Run the whole journey, print it to *out* and return the exit code.
 
     Args:
-        example: Folder with `shop.yaml`, `owners.yaml` and `windows/`.
+        example: Folder with `shop.yaml`, `owners.yaml`, `gates.yaml` and `windows/`.
         out: Where to print.
         keep: Leave everything running at the end until Ctrl-C.
 
@@ -86,10 +88,15 @@ def run_journey(example: Path, out: TextIO, *, keep: bool = False) -> int:
 
 
 def _journey(terminal: Terminal, example: Path, directory: Path, keep: bool) -> int:
-    terminal.line(terminal.paint("From an SLO to a page and back, on real servers", "bold"))
+    terminal.line(
+        terminal.paint(
+            "From an SLO to a page and back, and may it be deployed? On real servers", "bold"
+        )
+    )
     terminal.line(
         f"A shop promises {_OBJECTIVE} availability over 30 days. It will break, somebody will be\n"
-        "paged, it will be repaired, and the page will resolve."
+        "paged, it will be repaired, and the page will resolve. Meanwhile a pipeline asks the live\n"
+        "engine whether the shop may be deployed, even while Prometheus is away."
     )
     terminal.line()
     terminal.line(
@@ -175,6 +182,9 @@ def _walk(scene: Scene) -> None:
     _check_rules(scene)
     terminal.seen(f"no errors, error budget {_percent(before)}, page alert inactive")
 
+    terminal.step("May the shop be deployed? A pipeline asks the gate")
+    deployments.allowed_before(scene)
+
     terminal.step(f"Break the shop: {_FAULT.error_ratio:.0%} of the answers become errors")
     broken_at = time.monotonic()
     scene.shop.set_fault(_FAULT)
@@ -193,6 +203,10 @@ def _walk(scene: Scene) -> None:
         lambda r: r.budget is not None and r.budget <= before - _WORTH_SEEING,
     )
     terminal.seen(f"error budget fell from {_percent(before)} to {_percent(spent.budget)}")
+
+    terminal.step("May it be deployed now?")
+    deployments.denied(scene)
+    deployments.status(scene)
 
     terminal.step("Repair the shop: the alert resolves once its short windows are clean")
     repaired_at = time.monotonic()
@@ -227,6 +241,25 @@ def _walk(scene: Scene) -> None:
         f"error budget {_percent(before)} - {failed / allowed:.1%} = {_percent(counted())} by "
         f"their count, {_percent(final.budget)} by the recorded rules"
     )
+    _walk_without_prometheus(scene)
+
+
+def _walk_without_prometheus(scene: Scene) -> None:
+    terminal = scene.terminal
+
+    terminal.step("Stop Prometheus: the engine goes on answering, and never guesses")
+    scene.prometheus_process.stop()
+    terminal.note(f"Prometheus at {scene.prometheus.url} is stopped")
+    deployments.unknown(scene)
+
+    terminal.step("Override: somebody takes responsibility, for a while and on record")
+    override_ends = deployments.overridden(scene)
+
+    terminal.step("Start Prometheus again: the override expires, and numbers decide")
+    scene.prometheus_process.start()
+    terminal.note(f"Prometheus at {scene.prometheus.url} is ready")
+    deployments.allowed_again(scene, override_ends)
+    deployments.kept(scene)
 
 
 def _read(scene: Scene) -> _Reading:
@@ -309,6 +342,8 @@ def _keep(scene: Scene) -> None:
     terminal.line()
     terminal.line("KEEP is set: everything keeps running until Ctrl-C.")
     terminal.line(f"  Prometheus    {scene.prometheus.url}/alerts")
+    terminal.line(f"  Board         {scene.engine.url}/")
+    terminal.line(f"  Gate          slo gate {SERVICE} --engine {scene.engine.url}")
     terminal.line(f"  Alertmanager  {scene.alertmanager.url}/#/alerts")
     terminal.line(f"  Shop          {scene.shop.url}/metrics")
     terminal.line("  Break it      " + _fault_command(scene.shop.url, '{"error_ratio": 0.3}'))

@@ -15,23 +15,23 @@ from slo import conventions
 from slo.duration import days, seconds
 from slo.errors import SloError
 from slo.stack.alertmanager import AlertmanagerClient, run_alertmanager
+from slo.stack.demo.engine import READING_INTERVAL, Engine, run_engine
 from slo.stack.demo.history import History, event_records, write_history
 from slo.stack.demo.receiver import Receiver, run_receiver
 from slo.stack.demo.service import ROUTES, Shop, run_shop
+from slo.stack.demo.stoppable import run_stoppable_prometheus
 from slo.stack.demo.terminal import Terminal
 from slo.stack.demo.traffic import Traffic, run_traffic
-from slo.stack.prometheus import (
-    PrometheusClient,
-    ScrapeTarget,
-    prometheus_config,
-    run_prometheus,
-)
+from slo.stack.processes import Process
+from slo.stack.prometheus import PrometheusClient, ScrapeTarget, prometheus_config
 
 __all__ = [
     "EVALUATION_INTERVAL",
     "HISTORY",
     "PAGE_PATH",
+    "POLICY",
     "SELECTOR",
+    "SERVICE",
     "SHORT_WINDOW",
     "SLO_ID",
     "TICKET_PATH",
@@ -40,16 +40,18 @@ __all__ = [
     "set_up",
 ]
 
-_SERVICE = "shop"
+SERVICE = "shop"
 _SLO = "availability"
-SLO_ID = f"{_SERVICE}-{_SLO}"
-SELECTOR = conventions.selector(SLO_ID, _SERVICE, _SLO)
+_OTHER_SLO = "latency"
+SLO_ID = f"{SERVICE}-{_SLO}"
+SELECTOR = conventions.selector(SLO_ID, SERVICE, _SLO)
 
 EVALUATION_INTERVAL = seconds(2)
 # The shortest window of the example's catalog; the journey shows the error ratio over it.
 SHORT_WINDOW = seconds(20)
 PAGE_PATH = "/page"
 TICKET_PATH = "/ticket"
+POLICY = "gates.yaml"
 
 _SCRAPE_INTERVAL = seconds(1)
 _GROUP_WAIT = seconds(1)
@@ -58,6 +60,7 @@ _TIME_WINDOW = days(30)
 # 40 % of the month's budget of 0.1 % is gone before the demo; fewer requests than now, so that
 # a short outage shows.
 HISTORY = History(length=_TIME_WINDOW, requests_per_second=5, error_ratio=0.0004)
+_OTHER_HISTORY = History(length=_TIME_WINDOW, requests_per_second=5, error_ratio=0.002)
 # Prometheus's 15 days would delete half of it.
 _RETENTION = "--storage.tsdb.retention.time=40d"
 _REQUESTS_PER_SECOND = 50.0
@@ -77,7 +80,9 @@ class Scene:
     traffic: Traffic
     receiver: Receiver
     prometheus: PrometheusClient
+    prometheus_process: Process
     alertmanager: AlertmanagerClient
+    engine: Engine
 
 
 def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Path) -> Scene:
@@ -87,7 +92,7 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
     Args:
         running: Takes what has to be stopped, in reverse order.
         terminal: Where to print.
-        example: Folder with `shop.yaml`, `owners.yaml` and `windows/`.
+        example: Folder with `shop.yaml`, `owners.yaml`, `gates.yaml` and `windows/`.
         directory: Empty folder for compiled files, data and logs.
 
     Raises:
@@ -106,7 +111,7 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
     compiled_routing = (compiled / "alertmanager" / "alertmanager.yaml").read_text("utf-8")
     routing.write_text(_compress_grouping(compiled_routing), encoding="utf-8")
 
-    terminal.step("Start the shop, its traffic, Prometheus and Alertmanager")
+    terminal.step("Start the shop, its traffic, Prometheus, Alertmanager and the engine")
     traffic = running.enter_context(
         run_traffic(shop.url, ROUTES, requests_per_second=_REQUESTS_PER_SECOND)
     )
@@ -120,20 +125,28 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
     )
     config = prometheus_config(
         rule_files=[compiled / "rules" / "*.yaml"],
-        targets=[ScrapeTarget(_SERVICE, shop.url.removeprefix("http://"))],
+        targets=[ScrapeTarget(SERVICE, shop.url.removeprefix("http://"))],
         alertmanagers=[alertmanager.address],
         scrape_interval=_SCRAPE_INTERVAL,
         evaluation_interval=EVALUATION_INTERVAL,
     )
     rules_folder = compiled / "rules"
-    records = event_records(sorted(rules_folder.glob("*.yaml")), SLO_ID, _TIME_WINDOW)
-    write_history(records, HISTORY, directory / "prometheus" / "data")
+    rule_files = sorted(rules_folder.glob("*.yaml"))
+    histories = {SLO_ID: HISTORY, f"{SERVICE}-{_OTHER_SLO}": _OTHER_HISTORY}
+    write_history(
+        [
+            (record, history)
+            for slo_id, history in histories.items()
+            for record in event_records(rule_files, slo_id, _TIME_WINDOW)
+        ],
+        directory / "prometheus" / "data",
+    )
     terminal.note(
         f"history       {HISTORY.length} with {HISTORY.requests / 1e6:.0f} million requests, "
         f"of which {HISTORY.error_ratio:.2%} failed (made up for the demo)"
     )
-    prometheus = running.enter_context(
-        run_prometheus(directory / "prometheus", config, arguments=[_RETENTION])
+    prometheus, process = running.enter_context(
+        run_stoppable_prometheus(directory / "prometheus", config, arguments=[_RETENTION])
     )
     rules = prometheus.rules()
     alerting = sum(rule.kind == "alerting" for rule in rules)
@@ -143,7 +156,14 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
         f"prometheus    {prometheus.url}   the compiled rules: "
         f"{len(rules) - alerting} recording, {alerting} alerting"
     )
-    return Scene(terminal, shop, traffic, receiver, prometheus, alertmanager)
+    engine = running.enter_context(
+        run_engine(
+            directory / "engine", prometheus.url, [example / "shop.yaml", owners], example / POLICY
+        )
+    )
+    terminal.seen(f"engine        {engine.url}   slo serve, reading every {READING_INTERVAL}")
+    terminal.note(f"board         {engine.url}/   open it in a browser and watch")
+    return Scene(terminal, shop, traffic, receiver, prometheus, process, alertmanager, engine)
 
 
 def _owners(template: Path, receiver_url: str) -> str:

@@ -474,6 +474,8 @@ class TestUsage:
             (("--out=x", "--write-to=http://localhost/"), "--out for blocks, or --write-to"),
             (("--out=x", "--profile=sloth"), "only profile `exact`"),
             (("--out=x", "--since=yesterday"), "'yesterday' is neither"),
+            (("--out=x", "--since=0d"), "--since 0d is not before --until now"),
+            (("--out=x", "--since=2999-01-01"), "in the future"),
             (("--out=x", "--header=nothing"), "Name: value"),
         ],
     )
@@ -496,6 +498,22 @@ class TestUsage:
 
         assert 1 == done.returncode
         assert "SLO201" in done.stderr
+
+    @needs_prometheus
+    def test_nothing_to_fill(self, spec: Path, tmp_path: Path) -> None:
+        """A server without the raw series is not one where nothing is missing."""
+        out = tmp_path / "out"
+        with prometheus(tmp_path / "prometheus") as client:
+            server = f"--prometheus={client.url}"
+            done = self.run(spec, server, f"--out={out}", "--since=1d")
+            (tmp_path / "file").touch()
+            refused = self.run(spec, server, f"--out={tmp_path / 'file' / 'x'}", "--since=1d")
+
+        assert 0 == done.returncode, done.stderr
+        assert "no samples for the queries of shop-requests" in done.stderr
+        assert "Nothing was filled" in done.stdout
+        assert 1 == refused.returncode
+        assert f"error: cannot write to {tmp_path / 'file' / 'x'}" in refused.stderr
 
     @needs_prometheus
     def test_dry_run(self, spec: Path, tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ class TestExitCodes:
             ("compile", "x", "--profile", "other"),
             ("compile", "x", "--label", "novalue"),
             ("compile", "x", "--label", "=value"),
+            ("compile", "x", "--label", "bad-name=value"),
+            ("compile", "x", "--label", "__name__=value"),
             ("compile", "x", "--period", "soon"),
             ("compile", "x", "--interval", "0s"),
             ("explain", "SLO999"),

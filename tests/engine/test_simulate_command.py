@@ -132,6 +132,13 @@ class TestErrorRates:
 
         assert "no alerts" in run(str(path)).stdout
 
+    def test_with_hardly_a_budget(self, write_spec: Callable[..., Path]) -> None:
+        """Theory comes to less than a millisecond there."""
+        result = run(str(write_spec(objective="99.9999999999")))
+
+        assert 0 == result.exit_code, result.output
+        assert "Time until the first alert" in result.stdout
+
     def test_without_a_budget(self, write_spec: Callable[..., Path]) -> None:
         result = run(str(write_spec(objective="100")))
 
@@ -314,6 +321,15 @@ class TestComparison:
         found = compare([outcome(plan)], [outcome(plan)])
 
         assert "the same pages" in "\n".join(reporter.comparison_lines(found, UTC, color=False))
+
+    def test_nothing_was_measured(self, plan: SloPlan) -> None:
+        """Then nothing is known to be the same."""
+        empty = replace(outcome(plan), groups=())
+        text = "\n".join(reporter.comparison_lines(compare([empty], [empty]), UTC, color=False))
+
+        assert "nothing was measured" in text
+        assert "look at its metric" in text
+        assert "the same pages" not in text
 
     def test_groups_are_compared_with_themselves(self, plan: SloPlan) -> None:
         before = outcome(plan, episode("page", 0, 9), labels={"route": "a"})

@@ -140,7 +140,11 @@ def test_alerts_while_it_runs(tmp_path: Path) -> None:
         replay_rules(own, storage, start, time.time())
         flags = ["-remoteWrite.flushInterval=500ms", "-datasource.queryStep=0s"]
         with run_vmalert(tmp_path / "alerts", own, storage.url, arguments=flags) as alerts:
-            assert _eventually(lambda: bool(storage.query("slo:current_burn_rate:ratio")), feed)
+            for record in (
+                "slo:current_burn_rate:ratio",
+                "slo:period_error_budget_remaining:ratio",
+            ):
+                assert _eventually(lambda name=record: bool(storage.query(name)), feed)
             assert [] == [rule for rule in alerts.rules() if rule.health == "err"]
             assert () == alerts.alerts()
 

@@ -86,7 +86,7 @@ VALID = {
     "point at the end": objective("99."),
     "hexadecimal": objective("0x63"),
     "octal": objective("0o143"),
-    "many digits": objective("99." + "9" * 300),
+    "many digits": objective("99.9" + "0" * 300),
     "tags of YAML itself": SPEC.replace("shop", "!!str shop").replace("{http_a", "!!map {http_a"),
     "anchors": slo("labels: &l {a: b}") + "  - {name: bb, objective: 99, labels: *l, "
     "indicator: {http_availability: {}}}\n",
@@ -97,7 +97,7 @@ VALID = {
     "numbers and switches for text in sloth": SLOTH.replace("shop", "123") + "labels: {a: true}\n",
     "nulls in sloth": SLOTH + "    labels:\n    plugins:\n    description: ~\nlabels: null\n",
     "keys in other letters in sloth": SLOTH.replace("slos", "SLOs").replace("name: aa", "Name: aa"),
-    "much traffic": slo("expected_events_per_hour: 1e300"),
+    "much traffic": slo("expected_events_per_hour: 1e12"),
     "regular expression with quotes": indicator(
         "{http_availability: {selector: {a: 'x\"y\\z'}, error_status: '5\"..'}}"
     ),
@@ -211,6 +211,11 @@ REFUSED: dict[str, tuple[str | bytes, list[Place]]] = {
     "no number": (objective(".nan"), [("SLO201", 5, 16)]),
     "infinite": (objective(".inf"), [("SLO201", 5, 16)]),
     "too small to be more than zero": (objective("1e-400"), [("SLO201", 5, 16)]),
+    "more traffic than there is": (
+        slo("expected_events_per_hour: 1e300"),
+        [("SLO105", 7, 31)],
+    ),
+    "many nines": (objective("99." + "9" * 300), [("SLO201", 5, 16)]),
     "very many digits": (objective("9" * 5000), [("SLO201", 5, 16)]),
     "very large exponent": (objective("1e99999999999"), [("SLO201", 5, 16)]),
     "percent sign": (objective("99.9%"), [("SLO103", 5, 16)]),

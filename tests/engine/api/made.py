@@ -103,6 +103,7 @@ class Made:
     now: float = NOW
     doors: Doors = field(default_factory=Doors)
     rate: float = 0.0
+    heartbeat: float = 15.0
     client: TestClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +136,7 @@ class Made:
             limiter=RateLimiter(self.rate, clock=time.monotonic),
             clock=clock,
             doors=self.doors,
+            heartbeat=self.heartbeat,
         )
         self.app = create_app(self.parts)
         self.client = TestClient(

@@ -218,7 +218,7 @@ class TestEngineAway:
             without = gate(*asked, "--no-copies")
 
         assert code == away.code
-        assert "its answer of" in away.out
+        assert "the engine's answer of" in away.out
         assert (3, 3) == (other.code, without.code)
 
     def test_an_expired_answer_does_not_count(self, tmp_path: Path) -> None:

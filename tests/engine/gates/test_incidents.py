@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slo.engine.gates.incidents import Incident, incidents_of, with_reviews
+from slo.engine.gates.incidents import Incident, incidents_in_period, incidents_of, with_reviews
 from slo.engine.ledger.records import BudgetPoint
+from slo.engine.status.model import Period
+
+from .built import DAYS, NOW, status
 
 BUDGET = 0.01
 
@@ -41,6 +44,24 @@ def test_points_that_burn_are_one_incident() -> None:
 def test_a_short_pause_does_not_part_them_and_a_long_one_does() -> None:
     assert [(0.0, 900.0)] == spans(500, 5, 500, gap=300)
     assert [(0.0, 300.0), (900.0, 1200.0)] == spans(500, 5, 5, 500, gap=300)
+
+
+def test_what_is_spent_in_a_short_pause_counts() -> None:
+    (incident,) = incidents_of("a/b", points(500, 10, 500, *[0] * 97), BUDGET)
+
+    assert 1.01 == pytest.approx(incident.share)
+
+
+def test_of_a_calendar_period_the_share_is_of_its_whole_budget() -> None:
+    """A tenth of the month is over: what is spent is a tenth of what the share says so far."""
+    month = Period("month", "calendar", 30 * DAYS, NOW - 3 * DAYS, NOW + 27 * DAYS, 0.1)
+    history = points(500, *[0] * 99)
+
+    rolling = incidents_in_period(status(ratio=BUDGET), history)
+    calendar = incidents_in_period(status(ratio=BUDGET, period=month), history)
+
+    assert [0.5] == pytest.approx([i.share for i in rolling])
+    assert [0.05] == pytest.approx([i.share for i in calendar])
 
 
 def test_what_was_not_measured_is_a_pause() -> None:

@@ -139,6 +139,7 @@ class TestMistakes:
             ("rules: [{name: all}, {name: b, tiers: [a]}]", ["SLO601"]),
             ("rules: [{name: a, slos: ['a/*']}, {name: b, slos: ['a/b*']}]", ["SLO601"]),
             ("rules: [{name: a, slos: ['a/*']}, {name: b, slos: ['*']}]", []),
+            ("rules: [{name: a, slos: ['*']}, {name: b}]", ["SLO601"]),
             ("rules: [{name: a, slos: ['a/?']}, {name: b, slos: ['a/*']}]", []),
             ("rules: [{name: a, tiers: [x]}, {name: b, environments: [staging]}]", []),
             ("rules: [{name: all, deny_at: 30}]", ["SLO602"]),

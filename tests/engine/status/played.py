@@ -112,7 +112,8 @@ def _prometheus(folder: Path, past: Past) -> Iterator[PrometheusClient]:
 @contextmanager
 def recording(program: str, folder: Path) -> Iterator[PrometheusClient]:
     """Run a server that holds what profile `exact` has just recorded of one SLO."""
-    at = int(time.time() * 1000)
+    # VictoriaMetrics answers as of the last whole second.
+    at = int(time.time() - 1) * 1000
     found = answers()
     series = [
         (one.labels["__name__"], {k: v for k, v in one.labels.items() if k != "__name__"}, value)

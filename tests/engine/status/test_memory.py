@@ -1,4 +1,4 @@
-"""The garbage collector rests during a large refresh, and works again afterwards."""
+"""The garbage collector walks through everything once an hour, where there is much."""
 
 from __future__ import annotations
 
@@ -8,49 +8,44 @@ from collections.abc import Iterator
 
 import pytest
 
-from slo.engine.status.memory import Settling
+from slo.engine.status.memory import RareWalks
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Leave the collector as it was."""
-    yield
-    gc.enable()
-    gc.unfreeze()
+def before() -> Iterator[tuple[int, int, int]]:
+    """Return how the collector was set, and leave it so."""
+    found = gc.get_threshold()
+    yield found
+    gc.set_threshold(*found)
 
 
-def test_large_refresh() -> None:
-    """From the second large refresh on it rests, and what is alive is set aside."""
-    settling = Settling()
+def test_many_slos(before: tuple[int, int, int]) -> None:
+    """Young objects are collected as ever, old ones are not; afterwards all is as it was."""
+    walks = RareWalks()
 
-    settling.begin()
-    assert gc.isenabled()
-    settling.end(5_000, 0.0)
-    assert gc.get_freeze_count() > 0
-    settling.begin()
+    walks.after_refresh(5_000, 0.0)
 
-    assert not gc.isenabled()
-    settling.end(None, 30.0)
-    assert gc.isenabled()
+    assert before[:2] == gc.get_threshold()[:2]
+    assert gc.get_threshold()[2] > 1_000_000
+    walks.end()
+    assert before == gc.get_threshold()
 
 
-def test_small_refresh() -> None:
-    """A small refresh leaves the collector alone."""
-    settling = Settling()
-    before = gc.get_freeze_count()
+def test_few_slos(before: tuple[int, int, int]) -> None:
+    """With few SLOs the collector is left alone."""
+    walks = RareWalks()
 
-    settling.end(10, 0.0)
-    settling.begin()
+    walks.after_refresh(999, 0.0)
 
-    assert gc.isenabled()
-    settling.end(10, 1.0)
-    assert before == gc.get_freeze_count()
+    assert before == gc.get_threshold()
+    walks.end()
+    assert before == gc.get_threshold()
 
 
-def test_cycles_go_within_the_hour() -> None:
-    """A cycle that was alive when it was set aside is collected an hour later."""
-    settling = Settling()
-    settling.end(5_000, 0.0)
+def test_old_cycles_go_within_the_hour() -> None:
+    """A cycle that has grown old is collected an hour later."""
+    walks = RareWalks()
+    walks.after_refresh(5_000, 0.0)
 
     class Cycle:
         pass
@@ -59,22 +54,10 @@ def test_cycles_go_within_the_hour() -> None:
     cycle.itself = cycle  # type: ignore[attr-defined]
     gone: list[bool] = []
     weakref.finalize(cycle, gone.append, True)
-    settling.end(5_000, 30.0)
+    gc.collect()
     del cycle
-    settling.end(5_000, 60.0)
+    walks.after_refresh(5_000, 3_599.0)
     assert [] == gone
-    settling.end(5_000, 3_700.0)
+    walks.after_refresh(5_000, 3_600.0)
 
     assert [True] == gone
-
-
-def test_somebody_else_has_stopped_it() -> None:
-    """Who has stopped the collector for reasons of their own is not overruled."""
-    settling = Settling()
-    settling.end(5_000, 0.0)
-    gc.disable()
-
-    settling.begin()
-    settling.end(5_000, 30.0)
-
-    assert not gc.isenabled()
