@@ -11,7 +11,7 @@ _HEAD = """\
 
 Every message has a code, and every code a page; `slo explain CODE` prints it. A code never changes
 its meaning. 0xx reading, 1xx form, 2xx meaning, 3xx PromQL, 4xx across files, 5xx what a target
-cannot hold, 9xx plugins.
+cannot hold, 6xx gate policies, 9xx plugins.
 
 | code | meaning |
 |---|---|

@@ -32,6 +32,7 @@ _FINISH_SECONDS = 10
 _LAST_WRITES_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 75
 _RECORDS_SECONDS = 5.0
+_FIRST_SNAPSHOT_SECONDS = 5.0
 _TOKEN_USE_SECONDS = 60.0
 _ROLL_UP_SECONDS = 3_600.0
 _ROLL_UP_LIMIT = 600.0
@@ -144,9 +145,12 @@ async def _announce(
 ) -> None:
     while not server.started:
         await asyncio.sleep(0.01)
-    # What comes first is a snapshot, or the news that no server answers.
-    async for _ in engine.parts.holder.subscribe():
-        break
+    # Whoever deploys while no server answers is better told so than kept waiting.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_SNAPSHOT_SECONDS):
+            async for _ in engine.parts.holder.subscribe():
+                break
+    engine.begun = True
     manager.tell("READY=1")
     ready(engine)
 

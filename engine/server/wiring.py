@@ -50,6 +50,7 @@ class Engine:
     recorder: DecisionRecorder
     ledger: LateLedger
     tracing: Tracing | None = None
+    begun: bool = False
     stopping: bool = False
 
     def unready(self) -> Sequence[str]:
@@ -57,7 +58,7 @@ class Engine:
         reasons = []
         if self.stopping:
             reasons.append("the engine is stopping")
-        if self.parts.views.now() is None:
+        if not self.begun and self.parts.views.now() is None:
             reasons.append("no metrics server has been read yet")
         if self.parts.doors.tokens_required and self.parts.standing.now.read_at is None:
             reasons.append("the ledger has not been read yet, so nobody's token is known")

@@ -260,6 +260,7 @@ class Snapshot:
     Args:
         number: Counts up with each refresh.
         taken_at: When it was taken.
+        statuses: Sorted by key.
         complete: Every query of the refresh was answered.
         stale_from: When the first of its SLOs becomes stale, unless a newer one comes.
     """

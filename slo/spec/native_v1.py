@@ -83,11 +83,11 @@ def _known_kind(document: Document, context: ReadContext) -> bool:
     root = document.root
     if root.get("kind", "Service") == "Service":
         return True
-    guess = closest(str(root["kind"]), ("Service", "Owners"))
+    guess = closest(str(root["kind"]), ("Service", "Owners", "GatePolicy"))
     context.report(
         "SLO104",
         value_span(document.source, root, "kind"),
-        "expected one of `Service`, `Owners` as `kind`",
+        "expected one of `Service`, `Owners`, `GatePolicy` as `kind`",
         f"did you mean `{guess}`?" if guess else "leave it out for a service",
     )
     return False

@@ -155,7 +155,7 @@ class TestWindows:
         )
 
     def test_longer_windows_are_exact_at_both_ends(self, exact: Any, make_plan: Make) -> None:
-        """Five minutes at each end weigh ten records of 30 s; the rest is shifted by half of them."""
+        """Five minutes at each end weigh ten records of 30 s; the rest is shifted by half."""
         error = f"slo:error_events:rate5m{SELECTOR}"
 
         expr = exact(make_plan()).expr("slo:sli_error:ratio_rate1h")

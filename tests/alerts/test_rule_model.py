@@ -51,7 +51,9 @@ class TestDetection:
             interval = 30 if fast else 120
             steps = int(theory) // 30 + 20
 
-            alert = condition(pair, policy, budget, group="slow" if pair in policy.tickets else "fast")
+            alert = condition(
+                pair, policy, budget, group="slow" if pair in policy.tickets else "fast"
+            )
             found = episodes(setup(policy, exact), COUNTER, STEADY, outage(steps), alert)
 
             fires = (found[0].fires.latest - 4) * 30

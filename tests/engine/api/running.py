@@ -75,7 +75,7 @@ def arguments(folder: Path, *more: str, source: str = "http://127.0.0.1:9") -> l
     return [
         *(sys.executable, "-m", "slo.engine.cli", "serve", "--source", source),
         *("--ledger", f"sqlite:///{folder / 'ledger.db'}", "--log-format", "json"),
-        *("--listen", "127.0.0.1:0", "--rate-limit", "0", *more),
+        *("--listen", "127.0.0.1:0", "--rate-limit", "0", "--interval", "2s", *more),
     ]
 
 
