@@ -18,6 +18,7 @@ STEPS = (
     r"the compiled rules: \d+ recording, \d+ alerting",
     r"engine +http://127\.0\.0\.1:\d+ ",
     r"board +http://127\.0\.0\.1:\d+/ ",
+    r"\$ slo token create anna --scope write ",
     r"no errors, error budget .+, page alert inactive",
     r"\$ slo gate shop --engine http://127\.0\.0\.1:\d+\n",
     r"ALLOW +shop to production",

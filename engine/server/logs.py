@@ -81,6 +81,7 @@ def configure(form: str, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    # They log every job and every request.
-    for name in ("apscheduler", "httpx", "httpcore", "uvicorn.error", "alembic", "stamina"):
+    # They log every job, every request, and every attempt that is repeated.
+    for name in ("apscheduler", "httpx", "httpcore", "uvicorn.error", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.ERROR)

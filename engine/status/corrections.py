@@ -7,6 +7,7 @@ read, for all SLOs at once, and subtracted. A stretch that is over is read once.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import defaultdict
@@ -17,11 +18,14 @@ from typing import NamedTuple
 from slo import conventions as names
 from slo.engine.ledger.records import Correction
 from slo.engine.sources.http_source import HttpSource
+from slo.engine.sources.turns import in_turns
 from slo.engine.status.event_reader import Counted, EventReader
 from slo.engine.status.model import AppliedCorrection
 from slo.engine.status.reading import Key, Reading
 
-__all__ = ["Corrected", "Corrections", "Piece", "pieces_of"]
+__all__ = ["Corrected", "Corrections", "Piece", "Taken", "pieces_of"]
+
+_NOTHING = Counted(0.0, 0.0)
 
 _DAY = 86_400.0
 # Long stretches are cut at multiples of this, so that what is over of them is read only once.
@@ -29,6 +33,8 @@ _LONGEST_PIECE = 6 * 3_600.0
 # Records come late, and say what was minutes ago.
 _SETTLED_SECONDS = 600.0
 _MOST_IN_ONE_QUERY = 100
+# SLOs that are looked at before others get a turn.
+_AT_ONCE = 200
 # What makes a shell pattern, or could break out of a PromQL string.
 _PATTERN = re.compile(r"[^A-Za-z0-9_.:-]")
 
@@ -56,6 +62,15 @@ class Piece(NamedTuple):
     start: float
     end: float
     correction: Correction
+
+
+class Taken(NamedTuple):
+    """Hold the events that are taken out of a stretch of time."""
+
+    start: float
+    end: float
+    bad: float
+    total: float
 
 
 Occurrences = Callable[[Correction, float, float], Iterable[tuple[float, float]]]
@@ -128,6 +143,9 @@ class Corrections:
         self._counted: dict[_Stretch, Mapping[Key, Counted]] = {}
         self._settled: set[_Stretch] = set()
         self._pieces: dict[Key, tuple[Piece, ...]] = {}
+        # Which corrections apply to an SLO.
+        self._signatures: dict[Key, tuple[str, ...]] = {}
+        self._readings_made = 0
 
     def plan(
         self,
@@ -142,13 +160,15 @@ class Corrections:
         It ends a little earlier, since what has just happened is not in the budgets yet: a
         correction never takes out more than was counted.
         """
-        self._pieces = {}
         if not corrections:
+            self._pieces, self._signatures = {}, {}
             self._counted, self._settled = {}, set()
             return
+        planned: dict[Key, tuple[Piece, ...]] = {}
+        signatures: dict[Key, tuple[str, ...]] = {}
         end = now - self._reader.behind
         known: dict[tuple[str, ...], tuple[Piece, ...]] = {}
-        for key, reading in readings.items():
+        for key, reading in in_turns(readings.items(), _AT_ONCE):
             applying = [c for c in corrections if self._applies(c, reading)]
             if not applying:
                 continue
@@ -156,7 +176,10 @@ class Corrections:
             if signature not in known:
                 known[signature] = pieces_of(applying, start, end, self._occurrences)
             if known[signature]:
-                self._pieces[key] = known[signature]
+                planned[key] = known[signature]
+                signatures[key] = signature
+        # Replaced at once: others read it meanwhile.
+        self._pieces, self._signatures = planned, signatures
 
     async def read(
         self,
@@ -175,6 +198,7 @@ class Corrections:
             if queries == most:
                 break
             queries += 1
+            self._readings_made += 1
             length, matchers = batch[0][1] - batch[0][0], batch[0][2]
             found = await self._reader.between(
                 source,
@@ -185,9 +209,7 @@ class Corrections:
                 within=within,
             )
             for stretch in batch:
-                self._counted[stretch] = {
-                    key: counts[stretch[1]] for key, counts in found.items() if stretch[1] in counts
-                }
+                self._counted[stretch] = await asyncio.to_thread(_at, found, stretch[1])
                 if stretch[1] < now - _SETTLED_SECONDS:
                     self._settled.add(stretch)
         return queries
@@ -197,32 +219,54 @@ class Corrections:
         pieces = [p for p in self._pieces.get(key, ()) if p.end > start and p.start < end]
         if not pieces:
             return None
-        by_correction: dict[str, AppliedCorrection] = {}
-        bad = total = 0.0
+        sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        effects: dict[str, str] = {}
         missing = False
-        scale = self._scale(key)
         for piece in pieces:
-            counted = self._counted.get(_stretch(piece))
-            if counted is None or scale is None:
+            taken = self._taken(key, piece)
+            if taken is None:
                 missing = True
                 continue
-            inside = (
-                scale * (min(end, piece.end) - max(start, piece.start)) / (piece.end - piece.start)
-            )
-            events = counted.get(key, Counted(0.0, 0.0))
-            off_bad, off_total = inside * events.bad, inside * events.total
-            correction = piece.correction
-            if correction.effect == "credit":
-                off_total = 0.0
-            bad, total = bad + off_bad, total + off_total
-            before = by_correction.get(correction.id)
-            by_correction[correction.id] = AppliedCorrection(
-                correction.id,
-                correction.effect,
-                off_bad + (before.bad if before else 0.0),
-                off_total + (before.total if before else 0.0),
-            )
-        return Corrected(bad, total, tuple(by_correction.values()), missing)
+            # Of what the period has half forgotten, half is taken out.
+            share = (min(end, piece.end) - max(start, piece.start)) / (piece.end - piece.start)
+            of_correction = sums[piece.correction.id]
+            of_correction[0] += share * taken.bad
+            of_correction[1] += share * taken.total
+            effects[piece.correction.id] = piece.correction.effect
+        applied = tuple(
+            AppliedCorrection(name, effects[name], bad, total)
+            for name, (bad, total) in sums.items()
+        )
+        return Corrected(
+            sum(found.bad for found in applied),
+            sum(found.total for found in applied),
+            applied,
+            missing,
+        )
+
+    def taken(self, key: Key) -> Iterable[Taken]:
+        """Yield what is taken out of the count of *key*, stretch by stretch."""
+        for piece in self._pieces.get(key, ()):
+            found = self._taken(key, piece)
+            if found is not None:
+                yield found
+
+    def stamp(self, key: Key) -> object:
+        """Return something that changes when what is taken out of the count of *key* does."""
+        signature = self._signatures.get(key)
+        return (signature, self._readings_made) if signature else None
+
+    def _taken(self, key: Key, piece: Piece) -> Taken | None:
+        counted, scale = self._counted.get(_stretch(piece)), self._scale(key)
+        if counted is None or scale is None:
+            return None
+        events = counted.get(key, _NOTHING)
+        total = 0.0 if piece.correction.effect == "credit" else scale * events.total
+        return Taken(piece.start, piece.end, scale * events.bad, total)
+
+
+def _at(found: Mapping[Key, Mapping[float, Counted]], end: float) -> Mapping[Key, Counted]:
+    return {key: counts[end] for key, counts in found.items() if end in counts}
 
 
 def _stretch(piece: Piece) -> _Stretch:

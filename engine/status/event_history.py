@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from slo.engine.sources.http_source import HttpSource
-from slo.engine.status.corrections import Corrected
+from slo.engine.sources.turns import in_turns
+from slo.engine.status.corrections import Taken
 from slo.engine.status.event_reader import Counted, EventReader
 from slo.engine.status.exhaustion import HOUR, Expiring
 from slo.engine.status.reading import Key, Reading
@@ -22,10 +24,12 @@ _MOST_HOURS = 1_000
 # An SLO that appears later may have a history, which is read with that of all others.
 _READ_ANEW_SECONDS = 6 * HOUR
 _MOST_BUILT_AT_ONCE = 1_000
+# SLOs that are dealt with before others get a turn: a millisecond of work.
+_AT_ONCE = 50
 _NOTHING = Counted(0.0, 0.0)
 
-# Returns what corrections take out of an SLO's count between two moments.
-Correct = Callable[[Key, float, float], Corrected | None]
+# Returns what corrections take out of an SLO's count.
+TakenOf = Callable[[Key], Iterable[Taken]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,23 @@ class Hours:
     total: Sequence[float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Hold the hours since 1970 that are known, from *first* up to before *end*."""
+
+    first: int = 0
+    end: int = 0
+    bad: Mapping[Key, array[float]] = field(default_factory=dict)
+    total: Mapping[Key, array[float]] = field(default_factory=dict)
+
+
 class EventHistory:
     """
     Hold the events of the past by hour; they are read a stretch at a time, newest first.
 
     Args:
         scale: Returns how many events of an SLO one counted event is; `None` for unknown yet.
+        taken: Says what corrections take out.
         most_points: Numbers that one query may ask for.
     """
 
@@ -55,14 +70,14 @@ class EventHistory:
         self,
         reader: EventReader,
         scale: Callable[[Key], float | None] = lambda key: 1.0,
+        taken: TakenOf = lambda key: (),
         *,
         most_points: int = _MOST_POINTS,
     ) -> None:
-        self._reader, self._scale, self._most_points = reader, scale, most_points
-        self._bad: dict[Key, array[float]] = {}
-        self._total: dict[Key, array[float]] = {}
-        # Hours since 1970: those from `_first` up to before `_end` are known.
-        self._first = self._end = 0
+        self._reader, self._scale, self._taken = reader, scale, taken
+        self._most_points = most_points
+        # Replaced, never changed: others read it while a refresh goes on.
+        self._known = _Known()
         self._oldest = 0
         self._began = -math.inf
         self._built: dict[Key, tuple[object, Expiring]] = {}
@@ -71,7 +86,7 @@ class EventHistory:
     @property
     def complete(self) -> bool:
         """Tell whether everything that was wanted is there."""
-        return self._end > 0 and self._first <= self._oldest
+        return self._known.end > 0 and self._known.first <= self._oldest
 
     async def read(
         self,
@@ -95,16 +110,17 @@ class EventHistory:
         settled = int((now - _SETTLED_SECONDS) // HOUR)
         self._oldest = settled - math.ceil(depth / HOUR)
         if self._outdated(counted, now):
-            self._forget(now)
+            self._known, self._built, self._began = _Known(), {}, now
         at_once = max(1, min(_MOST_HOURS, self._most_points // (2 * len(counted))))
         queries = 0
         while queries < most:
-            if self._end == 0:
+            known = self._known
+            if known.end == 0:
                 first, end = max(self._oldest, settled - at_once), settled
-            elif self._end < settled:
-                first, end = self._end, min(settled, self._end + at_once)
-            elif self._first > self._oldest:
-                first, end = max(self._oldest, self._first - at_once), self._first
+            elif known.end < settled:
+                first, end = known.end, min(settled, known.end + at_once)
+            elif known.first > self._oldest:
+                first, end = max(self._oldest, known.first - at_once), known.first
             else:
                 break
             found = await self._reader.between(
@@ -114,102 +130,110 @@ class EventHistory:
                 readings,
                 within=within,
             )
-            self._join(counted, found, first, end)
+            self._known = await asyncio.to_thread(_joined, known, counted, found, first, end)
             queries += 1
-        self._trim()
+        self._known = await asyncio.to_thread(_trimmed, self._known, self._oldest)
         return queries
 
-    def hours(self, key: Key, correct: Correct) -> Hours | None:
+    def hours(self, key: Key) -> Hours | None:
         """Return the events of *key* by hour; `None` where they are not known."""
-        scale = self._scale(key)
-        if key not in self._total or scale is None:
+        known, scale = self._known, self._scale(key)
+        if key not in known.total or scale is None:
             return None
-        bad, total = self._bad[key], self._total[key]
+        bad, total = known.bad[key], known.total[key]
         if scale != 1:
             bad, total = (array("d", [scale * n for n in every]) for every in (bad, total))
-        first = self._first * HOUR
-        corrected = correct(key, first, first + len(total) * HOUR)
-        if corrected is not None:
-            bad, total = array("d", bad), array("d", total)
-            for number in range(len(total)):
-                start = first + number * HOUR
-                off = correct(key, start, start + HOUR)
-                if off is not None:
-                    total[number] = max(0.0, total[number] - off.total)
-                    bad[number] = min(total[number], max(0.0, bad[number] - off.bad))
-        return Hours(first, bad, total)
+        taken = list(self._taken(key))
+        if taken:
+            bad, total = _without(taken, known.first, array("d", bad), array("d", total))
+        return Hours(known.first * HOUR, bad, total)
 
     def counted_since(self, key: Key, start: float) -> float | None:
         """Return what was counted from *start* on, neither scaled nor corrected."""
-        if not self.complete or key not in self._total:
+        known = self._known
+        if not self.complete or key not in known.total:
             return None
-        return sum(self._total[key][max(0, int(start // HOUR) - self._first) :])
+        return sum(known.total[key][max(0, int(start // HOUR) - known.first) :])
 
-    def expiring(
-        self, key: Key, budget: float, window: float, correct: Correct, stamp: object
-    ) -> Expiring | None:
+    def expiring(self, key: Key, budget: float, window: float, stamp: object) -> Expiring | None:
         """
         Return what a rolling window will lose; `None` where that is not known.
 
         Args:
             stamp: Changes with the corrections.
         """
-        if not self.complete or key not in self._total or self._scale(key) is None:
+        known = self._known
+        if not self.complete:
             return None
-        wanted = (stamp, self._first, self._end, budget, window)
+        wanted = (stamp, known.first, known.end, budget, window)
         built = self._built.get(key)
         if built is not None and (built[0] == wanted or self._budget_of_builds <= 0):
             # One that lacks the newest hour is right about all but the far end.
             return built[1]
+        found = self.hours(key)
+        if found is None:
+            return None
         self._budget_of_builds -= 1
-        found = self.hours(key, correct)
-        assert found is not None
         expiring = Expiring(found.first, found.bad, found.total, budget, window)
         self._built[key] = wanted, expiring
         return expiring
 
     def _outdated(self, counted: Sequence[Key], now: float) -> bool:
-        return now - self._began > _READ_ANEW_SECONDS and any(
-            key not in self._total for key in counted
-        )
+        known = self._known.total
+        late = now - self._began > _READ_ANEW_SECONDS
+        return late and any(key not in known for key in counted)
 
-    def _forget(self, now: float) -> None:
-        self._bad, self._total, self._built = {}, {}, {}
-        self._first = self._end = 0
-        self._began = now
 
-    def _join(
-        self,
-        counted: Sequence[Key],
-        found: Mapping[Key, Mapping[float, Counted]],
-        first: int,
-        end: int,
-    ) -> None:
-        newer = self._end > 0 and first >= self._end
-        started = self._end > 0
-        for key in counted:
-            if started and key not in self._total:
-                continue
-            counts = found.get(key, {})
-            hours = [counts.get((hour + 1) * HOUR, _NOTHING) for hour in range(first, end)]
-            bad = array("d", [hour.bad for hour in hours])
-            total = array("d", [hour.total for hour in hours])
-            if started:
-                old_bad, old_total = self._bad[key], self._total[key]
-                bad = old_bad + bad if newer else bad + old_bad
-                total = old_total + total if newer else total + old_total
-            self._bad[key], self._total[key] = bad, total
-        # An SLO that is gone for a while must not fall out of step.
-        for key in self._total.keys() - set(counted):
-            del self._total[key], self._bad[key]
-            self._built.pop(key, None)
-        self._first = min(first, self._first) if started else first
-        self._end = max(end, self._end)
+def _joined(
+    known: _Known,
+    counted: Sequence[Key],
+    found: Mapping[Key, Mapping[float, Counted]],
+    first: int,
+    end: int,
+) -> _Known:
+    """Return *known* with the hours from *first* to *end*, which are older or newer."""
+    started = known.end > 0
+    newer = started and first >= known.end
+    every_bad: dict[Key, array[float]] = {}
+    every_total: dict[Key, array[float]] = {}
+    for key in in_turns(counted, _AT_ONCE):
+        # One that comes later has no past yet: it must not fall out of step.
+        if started and key not in known.total:
+            continue
+        counts = found.get(key, {})
+        hours = [counts.get((hour + 1) * HOUR, _NOTHING) for hour in range(first, end)]
+        bad = array("d", [hour.bad for hour in hours])
+        total = array("d", [hour.total for hour in hours])
+        if started:
+            old_bad, old_total = known.bad[key], known.total[key]
+            bad = old_bad + bad if newer else bad + old_bad
+            total = old_total + total if newer else total + old_total
+        every_bad[key], every_total[key] = bad, total
+    first = min(first, known.first) if started else first
+    return _Known(first, max(end, known.end), every_bad, every_total)
 
-    def _trim(self) -> None:
-        surplus = self._oldest - self._first
-        if surplus > 0 and self._end:
-            # Not in place: somebody may be reading the old ones.
-            self._bad = {key: values[surplus:] for key, values in self._bad.items()}
-            self._total = {key: values[surplus:] for key, values in self._total.items()}
-            self._first += surplus
+
+def _trimmed(known: _Known, oldest: int) -> _Known:
+    surplus = oldest - known.first
+    if surplus <= 0 or not known.end:
+        return known
+    bad, total = (
+        {key: values[surplus:] for key, values in in_turns(every.items(), _AT_ONCE)}
+        for every in (known.bad, known.total)
+    )
+    return _Known(oldest, known.end, bad, total)
+
+
+def _without(
+    taken: Iterable[Taken], first: int, bad: array[float], total: array[float]
+) -> tuple[array[float], array[float]]:
+    """Take corrected events out of the hours that they lie in, evenly over their time."""
+    for start, end, off_bad, off_total in taken:
+        for hour in range(int(start // HOUR), math.ceil(end / HOUR)):
+            number = hour - first
+            if 0 <= number < len(total):
+                inside = min(end, (hour + 1) * HOUR) - max(start, hour * HOUR)
+                share = inside / (end - start)
+                total[number] = max(0.0, total[number] - share * off_total)
+                bad[number] = min(total[number], max(0.0, bad[number] - share * off_bad))
+    return bad, total

@@ -60,10 +60,10 @@ class Past:
             lambda correction, slo: targets(correction.target, slo),
             self._scale,
         )
-        self._history = EventHistory(self._reader, self._scale)
-        self._stamp: object = ()
+        self._history = EventHistory(self._reader, self._scale, self._corrections.taken)
         self._scales: dict[str, float] = {}
         self._readings: Mapping[Key, Reading] = {}
+        self._declared: Mapping[str, Declared] = {}
 
     async def read(
         self,
@@ -80,15 +80,18 @@ class Past:
         What cannot be read now is read later; nothing is raised.
         """
         self._readings = readings
-        self._scales.update(_scales(declared))
+        if declared is not self._declared:
+            self._declared = declared
+            self._scales = dict(await asyncio.to_thread(_scales, declared))
         depth = max((_DAY * r.days for r in readings.values() if r.days), default=0.0)
         depth = min(depth, LONGEST_PERIOD)
         left = MOST_QUERIES
         try:
             async with asyncio.timeout(within):
                 left -= await self._reader.learn(source, now, within)
-                self._corrections.plan(corrections, readings, now - depth, now)
-                self._stamp = tuple((c.id, c.cancelled_at) for c in corrections)
+                await asyncio.to_thread(
+                    self._corrections.plan, corrections, readings, now - depth, now
+                )
                 left -= await self._corrections.read(source, readings, now, left, within)
                 await self._history.read(source, readings, depth, now, left, within)
         except (ToolError, TimeoutError) as error:
@@ -100,7 +103,7 @@ class Past:
 
     def expiring(self, key: Key, budget: float, window: float) -> Expiring | None:
         """Return what a rolling window of *window* seconds will lose, where that is known."""
-        return self._history.expiring(key, budget, window, self.corrected, self._stamp)
+        return self._history.expiring(key, budget, window, self._corrections.stamp(key))
 
     def _scale(self, key: Key) -> float | None:
         """
@@ -137,7 +140,7 @@ class Past:
         `None` where the events of the period are not known.
         """
         start = status.period.start
-        found = self._history.hours(_key_of(status), self.corrected)
+        found = self._history.hours(_key_of(status))
         if found is None or start is None or not self._history.complete:
             return None
         inside = [

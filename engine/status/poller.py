@@ -202,7 +202,8 @@ class Poller:
         source, answers = await self._read()
         garbage: list[object] = [*self._readings.values()]
         await asyncio.to_thread(self._sort, answers, self._clock())
-        garbage += [series for answer in answers.given for series in answer.series]
+        for answer in answers.given:
+            garbage += answer.series
         about = answers.without_series()
         del answers
         await asyncio.to_thread(let_go, garbage)

@@ -77,12 +77,10 @@ class Answers(NamedTuple):
 
     def without_series(self) -> Answers:
         """Return the same without the numbers, which take a lot of memory."""
-        empty = {
-            name: answer._replace(series=())
-            for name, answer in self._asdict().items()
-            if isinstance(answer, Answer)
-        }
-        return self._replace(**empty)
+        empty = (
+            answer._replace(series=()) if isinstance(answer, Answer) else answer for answer in self
+        )
+        return Answers._make(empty)
 
 
 @dataclass(slots=True)

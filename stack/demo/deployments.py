@@ -16,6 +16,7 @@ __all__ = [
     "kept",
     "overridden",
     "status",
+    "token",
     "unknown",
 ]
 
@@ -63,22 +64,39 @@ def unknown(scene: Scene) -> None:
     _await_gate(scene, "UNKNOWN", 90, watch=True)
 
 
-def overridden(scene: Scene) -> float:
+def token(scene: Scene) -> str:
+    """
+    Return a new token for a person, made well before it is used.
+
+    A running engine reads new tokens every few seconds.
+
+    Raises:
+        JourneyError: None was made.
+    """
+    arguments = ["token", "create", _WHO, "--scope", "write", "--ledger", scene.engine.ledger]
+    done = scene.engine.run(arguments)
+    found = re.search(r"slo_\S+", done.output)
+    if done.code != 0 or found is None:
+        raise JourneyError(f"slo token create ended with {done.code} and made no token")
+    _command(scene, arguments)
+    scene.terminal.seen(f"{_WHO} may record overrides, with a token of the engine")
+    return found.group()
+
+
+def overridden(scene: Scene, secret: str) -> float:
     """
     See an override allow what the gate could not answer.
+
+    Args:
+        secret: Of the token.
 
     Returns:
         When it expires, in Unix seconds.
     """
     terminal, engine = scene.terminal, scene.engine
-    arguments = ["token", "create", _WHO, "--scope", "write", "--ledger", engine.ledger]
-    done = engine.run(arguments)
-    token = re.search(r"slo_\S+", done.output)
-    if done.code != 0 or token is None:
-        raise JourneyError(f"slo token create ended with {done.code}:\n{done.output}")
     expires_at = time.time() + _OVERRIDE_SECONDS
     made = engine.override(
-        token.group(),
+        secret,
         {
             "target": {"slo": f"{SERVICE}/*", "environment": "production"},
             "verdict": "allow",
@@ -88,7 +106,6 @@ def overridden(scene: Scene) -> float:
     )
     if made["created_by"] != _WHO:
         raise JourneyError(f"the override was made by {_WHO}, but recorded: {made}")
-    terminal.note(f"$ slo token create {_WHO} --scope write --ledger {engine.ledger}")
     terminal.note(f"POST {engine.url}/v1/overrides, with the token of {_WHO}")
     terminal.texts(
         {

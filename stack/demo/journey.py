@@ -95,7 +95,7 @@ def _journey(terminal: Terminal, example: Path, directory: Path, keep: bool) -> 
     )
     terminal.line(
         f"A shop promises {_OBJECTIVE} availability over 30 days. It will break, somebody will be\n"
-        "paged, it will be repaired, and the page will resolve. Meanwhile a pipeline asks the live\n"
+        "paged, it will be repaired, and the page will resolve. Meanwhile a pipeline asks the\n"
         "engine whether the shop may be deployed, even while Prometheus is away."
     )
     terminal.line()
@@ -165,6 +165,7 @@ class _Watch:
 def _walk(scene: Scene) -> None:
     terminal = scene.terminal
     watch = _Watch(scene)
+    token = deployments.token(scene)
 
     terminal.step("Healthy: wait until the rules have seen one short window")
     full = terminal.elapsed_seconds + SHORT_WINDOW.seconds
@@ -241,10 +242,10 @@ def _walk(scene: Scene) -> None:
         f"error budget {_percent(before)} - {failed / allowed:.1%} = {_percent(counted())} by "
         f"their count, {_percent(final.budget)} by the recorded rules"
     )
-    _walk_without_prometheus(scene)
+    _walk_without_prometheus(scene, token)
 
 
-def _walk_without_prometheus(scene: Scene) -> None:
+def _walk_without_prometheus(scene: Scene, token: str) -> None:
     terminal = scene.terminal
 
     terminal.step("Stop Prometheus: the engine goes on answering, and never guesses")
@@ -253,7 +254,7 @@ def _walk_without_prometheus(scene: Scene) -> None:
     deployments.unknown(scene)
 
     terminal.step("Override: somebody takes responsibility, for a while and on record")
-    override_ends = deployments.overridden(scene)
+    override_ends = deployments.overridden(scene, token)
 
     terminal.step("Start Prometheus again: the override expires, and numbers decide")
     scene.prometheus_process.start()

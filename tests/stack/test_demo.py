@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import json
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from slo.duration import Duration, days, seconds
+from slo.engine.commands.demo import command
 from slo.errors import ToolError
+from slo.stack.demo.engine import Engine, run_slo
 from slo.stack.demo.history import event_records
+from slo.stack.demo.listener import listening
 from slo.stack.demo.receiver import run_receiver
 from slo.stack.demo.service import ROUTES, Fault, Shop, run_shop
 from slo.stack.demo.terminal import Terminal
@@ -45,6 +50,28 @@ groups:
         labels: {sloth_id: shop-availability}
       - alert: Other
         expr: vector(1)
+"""
+
+COUNTED_RULES = """
+groups:
+  - name: slo-period-shop-availability
+    interval: 16s
+    rules:
+      - record: slo:error_events:rate20s_avg16s
+        expr: avg_over_time(slo:error_events:rate20s{sloth_id="shop-availability"}[16s])
+        labels: {sloth_id: shop-availability}
+      - record: slo:total_events:rate20s_avg16s
+        expr: avg_over_time(slo:total_events:rate20s{sloth_id="shop-availability"}[16s])
+        labels: {sloth_id: shop-availability}
+      - record: slo:error_events:count30d
+        expr: 16 * sum_over_time(slo:error_events:rate20s_avg16s{sloth_id="shop-availability"}[30d])
+        labels: {sloth_id: shop-availability}
+      - record: slo:total_events:count30d
+        expr: 16 * sum_over_time(slo:total_events:rate20s_avg16s{sloth_id="shop-availability"}[30d])
+        labels: {sloth_id: shop-availability}
+      - record: slo:sli_error:ratio_rate30d
+        expr: slo:error_events:count30d / slo:total_events:count30d
+        labels: {sloth_id: shop-availability}
 """
 
 
@@ -188,6 +215,18 @@ class TestEventRecords:
             ("slo:total_events:rate20s_avg8s", seconds(8), False),
         ]
 
+    def test_counted_first(self, tmp_path: Path) -> None:
+        """Where the period's events are recorded as counts, the records that these sum up count."""
+        path = tmp_path / "rules.yaml"
+        path.write_text(COUNTED_RULES)
+
+        records = event_records([path], "shop-availability", days(30))
+
+        assert [r.name for r in records] == [
+            "slo:error_events:rate20s_avg16s",
+            "slo:total_events:rate20s_avg16s",
+        ]
+
     def test_none(self, tmp_path: Path) -> None:
         """Rules of another SLO have none."""
         path = tmp_path / "rules.yaml"
@@ -195,6 +234,74 @@ class TestEventRecords:
 
         with pytest.raises(ToolError, match="other-slo"):
             event_records([path], "other-slo", days(30))
+
+
+class TestEngine:
+    def test_override_is_recorded_once(self, tmp_path: Path) -> None:
+        """An override whose answer was lost is sent again as the same one."""
+        asked: list[tuple[str, str]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                asked.append((self.headers["Idempotency-Key"], body))
+                answer = b'{"id": "ovr-1"}'
+                self.send_response(503 if len(asked) == 1 else 201)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        with listening(Handler) as url:
+            made = Engine(url, "sqlite:///unused", tmp_path).override("slo_x", {"verdict": "allow"})
+
+        assert made == {"id": "ovr-1"}
+        assert len(asked) == 2
+        assert asked[0] == asked[1]
+
+    def test_refused_override(self, tmp_path: Path) -> None:
+        """A refusal is told at once, with the engine's words."""
+        asked: list[str] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked.append(self.path)
+                self.send_response(401)
+                self.send_header("Content-Length", "6")
+                self.end_headers()
+                self.wfile.write(b"nobody")
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        with (
+            listening(Handler) as url,
+            pytest.raises(ToolError, match="status 401: nobody"),
+        ):
+            Engine(url, "sqlite:///unused", tmp_path).override("slo_x", {})
+
+        assert asked == ["/v1/overrides"]
+
+    def test_settings_of_the_user_are_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Commands of the demo ask the demo's engine, whatever the environment names."""
+        monkeypatch.setenv("SLO_PROMETHEUS", "http://127.0.0.1:1")
+
+        done = run_slo(["status"], {})
+
+        assert done.code == 2
+        assert "--engine" in done.output
+
+
+def test_missing_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the engine's packages the demo says what to install, before it starts anything."""
+    monkeypatch.setattr("slo.engine.commands.demo._ENGINE_EXTRA", ("json", "not_installed"))
+
+    result = CliRunner().invoke(command, [])
+
+    assert result.exit_code == 1
+    assert "needs the Python package not_installed: pip install 'slostack[demo,engine]'" in (
+        result.output
+    )
 
 
 class TestTerminal:

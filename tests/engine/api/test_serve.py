@@ -218,6 +218,7 @@ class TestConfigFile:
             "  - http://127.0.0.1:11\n"
             "specs: specs\n"
             "rate-limit: 50\n"
+            "interval: 2s\n"
             f"ledger: sqlite:///{tmp_path / 'of-config.db'}\n"
         )
         command = [sys.executable, "-m", "slo.engine.cli", "serve", "--config", str(config)]
@@ -249,7 +250,7 @@ class TestConfigFile:
             ("listen: [a, b]", "`listen` must be a single value"),
             ("- a", "expected one mapping"),
             ("listen: x\nlisten: y", "listen"),
-            ("interval: never", "not a duration"),
+            ("timeout: never", "not a duration"),
         ],
     )
     def test_names_mistakes(self, tmp_path: Path, text: str, words: str) -> None:

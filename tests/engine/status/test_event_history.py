@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slo.engine.status.corrections import Corrected
+from slo.engine.status.corrections import Taken
 from slo.engine.status.event_history import EventHistory
 from slo.engine.status.event_reader import Counted, EventReader
 from slo.engine.status.exhaustion import HOUR
@@ -44,10 +44,6 @@ def readings(*names: str) -> dict[Key, Reading]:
     return {(name, ()): Reading(name, "shop", name, unit="events") for name in names}
 
 
-def nothing(key: Key, start: float, end: float) -> Corrected | None:
-    return None
-
-
 def read(
     history: EventHistory, now: float = NOW, most: int = 1, names: tuple[str, ...] = ("requests",)
 ) -> int:
@@ -56,7 +52,7 @@ def read(
 
 
 def numbers(history: EventHistory, name: str = "requests") -> list[int]:
-    found = history.hours((name, ()), nothing)
+    found = history.hours((name, ()))
     assert found is not None
     assert [round(found.first / HOUR) + n for n in range(len(found.total))] == list(found.total)
     return [int(total) for total in found.total]
@@ -103,7 +99,7 @@ class TestReading:
         read(history)
 
         read(history, NOW + HOUR, names=("requests", "new"))
-        assert history.hours(("new", ()), nothing) is None
+        assert history.hours(("new", ())) is None
         read(history, NOW + 7 * HOUR, names=("requests", "new"))
 
         assert numbers(history) == numbers(history, "new")
@@ -116,39 +112,48 @@ class TestReading:
         read(history, NOW + HOUR, names=("requests",))
         read(history, NOW + 2 * HOUR, names=("requests", "other"))
 
-        assert history.hours(("other", ()), nothing) is None
+        assert history.hours(("other", ())) is None
         assert 48 == len(numbers(history))
 
 
 class TestUse:
     def test_corrected(self) -> None:
-        """Corrections are taken out of the hours that they lie in."""
-        history = EventHistory(Reader())
+        """Corrections are taken out of the hours that they lie in, evenly over their time."""
+        taken = Taken(499_990.5 * HOUR, 499_992 * HOUR, 0.9, 900.0)
+        history = EventHistory(Reader(), taken=lambda key: [taken])
         read(history)
 
-        def correct(key: Key, start: float, end: float) -> Corrected | None:
-            wanted = 499_990 * HOUR
-            return Corrected(1.0, 100.0, ()) if start <= wanted < end else None
-
-        found = history.hours(KEY, correct)
+        found = history.hours(KEY)
 
         assert found is not None
-        changed = [number for number, bad in enumerate(found.bad) if bad != 1.0]
-        assert [38] == changed
-        assert 499_890 == found.total[38]
+        off = [499_952 + n - total for n, total in enumerate(found.total)]
+        assert {38: 300, 39: 600} == {n: round(o) for n, o in enumerate(off) if o}
+        assert [0.7, 0.4] == [round(bad, 9) for bad in found.bad[38:40]]
+
+    def test_scaled(self) -> None:
+        """What is counted in other units is converted, or not said while that is unknown."""
+        read(known := EventHistory(Reader(), lambda key: 0.5))
+        read(unknown := EventHistory(Reader(), lambda key: None))
+
+        found = known.hours(KEY)
+
+        assert found is not None
+        assert 499_952 / 2 == found.total[0]
+        assert unknown.hours(KEY) is None
+        assert unknown.expiring(KEY, 0.1, DEPTH, 0) is None
 
     def test_expiring_only_when_all_is_known(self) -> None:
         """A forecast needs the whole period."""
         history = EventHistory(Reader(), most_points=20)
         read(history)
 
-        assert history.expiring(KEY, 0.1, DEPTH, nothing, 0) is None
+        assert history.expiring(KEY, 0.1, DEPTH, 0) is None
         read(history, most=9)
-        first = history.expiring(KEY, 0.1, DEPTH, nothing, 0)
+        first = history.expiring(KEY, 0.1, DEPTH, 0)
 
         assert first is not None
-        assert first is history.expiring(KEY, 0.1, DEPTH, nothing, 0)
-        assert first is not history.expiring(KEY, 0.1, DEPTH, nothing, "other corrections")
+        assert first is history.expiring(KEY, 0.1, DEPTH, 0)
+        assert first is not history.expiring(KEY, 0.1, DEPTH, "other corrections")
 
     @pytest.mark.parametrize("unit", ["none"])
     def test_where_no_events_are_recorded(self, unit: str) -> None:
