@@ -76,9 +76,7 @@ def _burn_rate_expression(plan: SloPlan, pair: BurnWindow) -> str:
         # A count from rates is not whole: five events can read as 4.6.
         least = decimal_text(plan.min_bad_events - Decimal("0.5"))
         counted = _held(names.error_events_increase(pair.long_window) + plan.selector)
-        condition += (
-            f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} > {least}\n"
-        )
+        condition += f"  and ignoring ({names.LABEL_WINDOW})\n  {counted} > {least}\n"
     # Without a budget there is no burn rate; the value is then the error ratio itself.
     return condition + (")" if plan.error_budget == Decimal(0) else f")\n/ {budget}")
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = ["bind", "check_access", "run_engine"]
 
 _log = logging.getLogger(__name__)
 
+_SWITCH_SECONDS = 0.0005
 _BACKLOG = 1_024
 _MOST_CONNECTIONS = 5_000
 _FINISH_SECONDS = 10
@@ -94,6 +96,9 @@ async def run_engine(
         sock: Listens already.
         ready: Called when requests are answered.
     """
+    # Threads parse answers and write records; with Python's usual 5 ms, each of them would hold
+    # up the event loop for that long, every time the loop has looked at the network.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     engine = build_engine(options, ledger, inputs.policy, inputs.declared)
     manager = ServiceManager()
     server = _Server(_configuration(options, engine))
