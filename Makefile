@@ -47,7 +47,7 @@ lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## Measure speed and cost; takes minutes
+bench: setup ## Measure speed and cost; takes two hours, most of them for rule cost
 	@for benchmark in benchmarks/*.py; do \
 	  echo "== $$benchmark"; \
 	  $(BIN)/python "$$benchmark"; \
