@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from slo.engine.api.access import Principal
@@ -16,6 +18,7 @@ from slo.engine.api.standing import Standing
 from slo.engine.api.view import View, Views
 from slo.engine.gates.decision import (
     GateDecision,
+    Verdict,
     decision_from_json,
     decision_record,
     previous_decision,
@@ -30,6 +33,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 _REUSE_SECONDS = 5.0
+_REPEAT_SECONDS = 60.0
 _MOST_KEPT = 4_096
 
 
@@ -55,8 +59,10 @@ class Decider:
     """
     Decide by a policy.
 
-    The same question, of the same asker, against the same numbers and records gets the same
-    decision for a few seconds: what asks in a loop neither costs much nor fills the ledger.
+    What asks in a loop neither costs much nor fills the ledger: the same question, of the same
+    asker, against the same numbers and records gets the same answer for a few seconds. Against
+    newer numbers it is decided anew, and is the same decision with the same id as long as the
+    verdict and its reasons stay, for up to a minute.
 
     Args:
         policy: Decides.
@@ -85,6 +91,7 @@ class Decider:
         self._clock = clock
         self._kept: OrderedDict[tuple[object, ...], asyncio.Future[Decided]] = OrderedDict()
         self._previous: OrderedDict[tuple[str, str], GateDecision] = OrderedDict()
+        self._standing_for: OrderedDict[tuple[GateRequest, str], _Recorded] = OrderedDict()
 
     def replace_policy(self, policy: GatePolicy) -> None:
         """Decide by *policy* from now on."""
@@ -102,7 +109,7 @@ class Decider:
         seen = self._views.now()
         tag = seen[0].tag if seen else ""
         version = self._standing.now.version
-        key = (request, principal.name, tag, version, int(now / _REUSE_SECONDS))
+        key = (request, principal.name, tag, version)
         kept = self._kept.get(key)
         if kept is None or _useless(kept, now):
             # Those who ask meanwhile wait for the same answer.
@@ -115,12 +122,23 @@ class Decider:
         self, request: GateRequest, principal: Principal, view: View | None, now: float
     ) -> Decided:
         decision = self._decision(request, view, now)
+        question = (request, principal.name)
+        before = self._standing_for.get(question)
+        if before is not None and before.says(decision, now):
+            decision = replace(decision, id=before.id)
+            return Decided(decision, decision.to_json(), True)
         record = decision_record(decision, principal.name)
         known = await self._recorder.record(record, request.idempotency_key)
-        if known is not None and known.id != record.id:
+        if known is None:
+            return Decided(decision, record.evidence, False)
+        if known.id != record.id:
             # The question was answered before, perhaps by another replica.
             return Decided(decision_from_json(known.evidence), known.evidence, True)
-        return Decided(decision, record.evidence, known is not None)
+        # At random, so that what began together does not come back together.
+        until = now + _REPEAT_SECONDS * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        recorded = _Recorded(decision.id, _substance(decision), until)
+        _keep(self._standing_for, question, recorded)
+        return Decided(decision, record.evidence, True)
 
     def _decision(self, request: GateRequest, view: View | None, now: float) -> GateDecision:
         records = self._standing.now
@@ -146,11 +164,37 @@ class Decider:
 
     def _last(self, request: GateRequest, place: tuple[str, str]) -> GateDecision | None:
         ours = self._previous.get(place)
-        known = previous_decision(self._standing.now.decisions, request)
-        if ours is None or (known is not None and known.evaluated_at > ours.evaluated_at):
-            # Another replica has answered since.
-            return known
-        return ours
+        known = self._standing.now.last_decision(place)
+        if known is None or (ours is not None and known.at <= ours.evaluated_at):
+            return ours
+        # Another replica has answered since.
+        return previous_decision((known,), request) or ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """Hold what the ledger has about a question, and until when that is enough."""
+
+    id: str
+    substance: tuple[object, ...]
+    until: float
+
+    def says(self, decision: GateDecision, now: float) -> bool:
+        return now < self.until and self.substance == _substance(decision)
+
+
+def _substance(decision: GateDecision) -> tuple[object, ...]:
+    """Return what makes a decision another one; the numbers behind it move all the time."""
+    reasons = tuple((reason.code, reason.effect, reason.slo) for reason in decision.reasons)
+    return (
+        decision.verdict,
+        reasons,
+        decision.policy,
+        decision.override,
+        decision.exemption,
+        decision.would_be,
+        decision.held,
+    )
 
 
 def _useless(kept: asyncio.Future[Decided], now: float) -> bool:
@@ -159,7 +203,11 @@ def _useless(kept: asyncio.Future[Decided], now: float) -> bool:
     if kept.cancelled() or kept.exception() is not None:
         return True
     decided = kept.result()
-    return not decided.recorded or now >= decided.decision.expires_at
+    decision = decided.decision
+    # An unknown verdict expires at once, and is asked for in loops all the same.
+    expired = decision.verdict is not Verdict.UNKNOWN and now >= decision.expires_at
+    old = not 0 <= now - decision.evaluated_at < _REUSE_SECONDS
+    return not decided.recorded or expired or old
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:

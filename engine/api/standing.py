@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class StandingRecords:
     Args:
         version: Changes with the content.
         read_at: Unix seconds; `None` before the ledger was read for the first time.
-        decisions: The newest ones, newest first.
+        last: The newest decision about each service and environment.
     """
 
     version: int = 0
@@ -39,7 +39,11 @@ class StandingRecords:
     freezes: tuple[Freeze, ...] = ()
     overrides: tuple[Override, ...] = ()
     tokens: TokenBook = field(default_factory=lambda: TokenBook({}))
-    decisions: tuple[Decision, ...] = ()
+    last: Mapping[tuple[str, str], Decision] = field(default_factory=dict)
+
+    def last_decision(self, place: tuple[str, str]) -> Decision | None:
+        """Return the newest decision about a service and an environment."""
+        return self.last.get(place)
 
     def freezes_at(self, now: float) -> tuple[Freeze, ...]:
         """Return the freezes in force at *now*."""
@@ -124,5 +128,14 @@ class Standing:
             freezes=freezes,
             overrides=overrides,
             tokens=TokenBook({digest: token for token, digest in tokens}),
-            decisions=decisions,
+            last=_last(decisions),
         )
+
+
+def _last(decisions: Sequence[Decision]) -> Mapping[tuple[str, str], Decision]:
+    """Return the newest of *decisions*, newest first, by service and environment."""
+    return {
+        (str(found.request.get("service")), str(found.request.get("environment"))): found
+        for found in reversed(decisions)
+        if not found.request.get("dry_run")
+    }

@@ -60,10 +60,27 @@ class TestEvaluate:
         elif what == "version":
             more = {"version": "2"}
         else:
-            api.now += 5
+            api.now += 61
         api.refresh()
 
         assert before["id"] != ask(api, **more)["id"]
+
+    def test_newer_numbers_alone_are_no_new_decision(self, api: Made) -> None:
+        """What is asked every few seconds would fill the ledger with the same again."""
+        before = ask(api)
+        api.now += 7
+        api.publish(snapshot(status("search/availability", remaining=0.49), number=2))
+        after = ask(api)
+
+        assert before["id"] == after["id"]
+        assert 0.49 == after["slos"][0]["remaining"]
+        assert api.now == after["evaluated_at"]
+        assert 1 == len(api.ledger.decisions())
+
+    def test_unknown_is_recorded_once_too(self, api: Made) -> None:
+        ids = {ask(api, service="nobody")["id"] for _ in range(5)}
+
+        assert 1 == len(ids) == len(api.ledger.decisions())
 
     def test_freezes_count_at_once(self, api: Made) -> None:
         ask(api)
