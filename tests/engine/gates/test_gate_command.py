@@ -358,7 +358,7 @@ class TestServer:
         assert 0.4 == pytest.approx(numbers["burn_rates"]["1h"])
         assert "critical" == numbers["tier"]
         assert 1.0 == numbers["coverage"]
-        assert numbers["age"] >= 20
+        assert numbers["age"] >= 15
 
     def test_the_policy_is_chosen_by_tier(
         self, gate: Gate, url: str, policy_file: Callable[[str], Path]
