@@ -70,7 +70,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     )
 
 
-def of_ledger(error: LedgerError) -> Problem:
+def of_ledger(error: LedgerError, *, writing: bool = True) -> Problem:
     """Return what to answer when the ledger refused or failed."""
     if isinstance(error, InvalidRecord):
         return Problem(422, "invalid-record", str(error))
@@ -81,7 +81,7 @@ def of_ledger(error: LedgerError) -> Problem:
     return Problem(
         503,
         "ledger-unavailable",
-        f"nothing was recorded: {error}",
+        f"nothing was recorded: {error}" if writing else str(error),
         headers={"Retry-After": "5"},
     )
 

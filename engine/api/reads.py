@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from slo.engine.api.access import ScopedRoute, needs
 from slo.engine.api.answers import DATA_AGE, JSON, aged_answer, described, latest
 from slo.engine.api.parts import Parts, parts_of
-from slo.engine.api.problems import Problem, of_ledger
+from slo.engine.api.problems import Problem
 from slo.engine.api.samples import SERVICES, SLOS, SOURCES
 from slo.engine.api.schema import History, Moment, ServiceList, SloList, SourceList
 from slo.engine.api.view import MOST_IN_PAGE, Filter, View, key_of
@@ -109,15 +110,19 @@ async def history(
     since = start if start is not None else _since(status, until)
     if not since < until <= since + _LONGEST_HISTORY:
         raise Problem(422, "invalid-request", "`start` must lie before `end`, and at most 400 days")
+    complete = True
+    points: Sequence[BudgetPoint] = ()
     try:
         points = await parts.history(status, since, until)
-    except LedgerError as error:
-        raise of_ledger(error) from error
+    except LedgerError:
+        # What the metrics server tells of the period is there all the same.
+        complete = False
     content = {
         "slo": status.key,
         "start": since,
         "end": until,
         "age": round(age, 3),
+        "complete": complete,
         "points": [_point(point) for point in points],
         "burn_down": _burn_down(parts, status) if start is None and end is None else None,
     }

@@ -231,7 +231,9 @@ async def decisions(
     return Response(body, media_type=JSON)
 
 
-async def from_ledger(request: Request, work: Callable[[SqlLedger], T]) -> T:
+async def from_ledger(
+    request: Request, work: Callable[[SqlLedger], T], *, writing: bool = False
+) -> T:
     """
     Return what *work* does with the ledger.
 
@@ -241,14 +243,14 @@ async def from_ledger(request: Request, work: Callable[[SqlLedger], T]) -> T:
     try:
         return await parts_of(request).access.call(work)
     except LedgerError as error:
-        raise of_ledger(error) from error
+        raise of_ledger(error, writing=writing) from error
 
 
 async def written(
     request: Request, kind: str, work: Callable[[SqlLedger], Any], *, status: int = 200
 ) -> Response:
     """Return the record that *work* wrote, once gates go by it and those who listen know."""
-    record = await from_ledger(request, work)
+    record = await from_ledger(request, work, writing=True)
     parts = parts_of(request)
     await parts.standing.refresh()
     parts.hub.publish(event_of("records", json.dumps({"kind": kind, "id": record.id})))

@@ -267,6 +267,7 @@ class History(BaseModel):
     start: float
     end: float
     age: float
+    complete: bool = Field(description="The ledger could be read; else there are no points.")
     points: list[HistoryPoint] = Field(
         description="What was recorded at the time; a rolling window moved along with it."
     )

@@ -57,7 +57,7 @@ async def add_token(request: Request, given: TokenInput) -> Response:
         created_at=parts.clock(),
         expires_at=given.expires_at,
     )
-    kept = await from_ledger(request, lambda ledger: ledger.add_token(record, digest))
+    kept = await from_ledger(request, lambda ledger: ledger.add_token(record, digest), writing=True)
     await parts.standing.refresh()
     content = {"token": asdict(kept), "secret": secret}
     return Response(json.dumps(content), 201, media_type=JSON)

@@ -46,7 +46,7 @@ def http_protocol() -> Any:
                 super().on_url(url)
 
         def on_header(self, name: bytes, value: bytes) -> None:
-            if self._fits(len(name) + len(value)):
+            if self._fits(len(name) + len(value) + 4):
                 super().on_header(name, value)
 
         def on_headers_complete(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from slo.engine.ledger.records import BudgetPoint
 from slo.engine.status.model import State
 from slo.engine.status.past import BurnDown
+from slo.errors import LedgerError
 
 from .made import NOW, Made, made, shop, snapshot, status
 
@@ -194,6 +195,18 @@ class TestHistory:
         assert [{"at": NOW - 10, "remaining": 1.0}, {"at": NOW, "remaining": 0.5}] == body[
             "burn_down"
         ]
+
+    def test_goes_on_without_the_ledger(self, api: Made) -> None:
+        api.parts.burn_down = lambda _: BurnDown([(NOW - 10, 1.0), (NOW, 0.5)], "events")
+
+        async def away(*_: object) -> list[BudgetPoint]:
+            raise LedgerError("away")
+
+        api.parts.history = away
+        body = api.client.get("/v1/slos/checkout/availability/history").json()
+
+        assert (False, []) == (body["complete"], body["points"])
+        assert 0.5 == body["burn_down"][-1]["remaining"]
 
     def test_takes_times_in_words(self, api: Made) -> None:
         path = "/v1/slos/checkout/availability/history"
