@@ -13,7 +13,7 @@ __all__ = ["FORMATS", "KINDS", "PROFILES", "CompileOptions"]
 
 PROFILES = ("exact", "sloth")
 FORMATS = ("auto", "prometheus", "kubernetes")
-KINDS = ("rules", "tests", "alertmanager")
+KINDS = ("rules", "tests", "alertmanager", "dashboards", "collector")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,13 @@ from slo.errors import OutputError
 
 __all__ = ["command"]
 
-_FOLDERS = {"rules": "rules", "tests": "rules-tests", "alertmanager": "alertmanager"}
+_FOLDERS = {
+    "rules": "rules",
+    "tests": "rules-tests",
+    "alertmanager": "alertmanager",
+    "dashboards": "dashboards",
+    "collector": "collector",
+}
 
 
 @click.command(
@@ -29,7 +35,7 @@ _FOLDERS = {"rules": "rules", "tests": "rules-tests", "alertmanager": "alertmana
     "-o",
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to write rules/, rules-tests/ and alertmanager/ to.",
+    help="Folder to write rules/, rules-tests/, alertmanager/, dashboards/ and collector/ to.",
 )
 @click.option(
     "--check", is_flag=True, help="Write nothing; fail with a diff if --out is not current."

@@ -1,0 +1,1 @@
+"""Know the parts of a stack: what each runs, needs and offers."""

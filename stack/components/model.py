@@ -1,0 +1,196 @@
+"""
+Hold what a stack is made of, for every target alike.
+
+A target decides where things are (`Places`); a component says what it runs there. Nothing here
+knows of Compose or Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+__all__ = [
+    "Component",
+    "ConfigFile",
+    "Image",
+    "Places",
+    "Port",
+    "Probe",
+    "Resources",
+    "Secret",
+    "StackPlan",
+    "Volume",
+]
+
+
+class Image(NamedTuple):
+    """
+    Name a container image.
+
+    Args:
+        digest: `sha256:...` of the multi-platform index; empty where none is known.
+    """
+
+    repository: str
+    tag: str
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """Return what a container runtime pulls: by digest where one is known."""
+        named = f"{self.repository}:{self.tag}"
+        return f"{named}@{self.digest}" if self.digest else named
+
+
+class Port(NamedTuple):
+    """
+    Name a TCP port that a component listens on.
+
+    Args:
+        exposed: People or programs outside the stack use it.
+    """
+
+    name: str
+    number: int
+    exposed: bool = False
+
+
+class Probe(NamedTuple):
+    """Ask a component for its health: `GET path` on one of its ports answers 2xx."""
+
+    port: str
+    path: str
+    startup_seconds: int = 60
+
+
+class Resources(NamedTuple):
+    """
+    Bound what a component may use.
+
+    Args:
+        cpu: Cores that it is sure to get, such as `0.25`.
+        memory_mib: That it is sure to get.
+        memory_limit_mib: Above which it is killed.
+    """
+
+    cpu: float
+    memory_mib: int
+    memory_limit_mib: int
+
+
+class Volume(NamedTuple):
+    """
+    Keep data over restarts and upgrades.
+
+    Args:
+        path: Where the component sees it.
+        size_gib: To ask for, where space has to be asked for.
+    """
+
+    name: str
+    path: str
+    size_gib: int
+
+
+class Secret(NamedTuple):
+    """
+    Name a file that only the user can provide, or that is made once with random content.
+
+    Args:
+        name: Its file in the folder of secrets, and its name in every target.
+        path: Where the component reads it.
+        generated: Random content is fine: made at the first `up`, kept ever after.
+    """
+
+    name: str
+    path: str
+    generated: bool = False
+
+
+class ConfigFile(NamedTuple):
+    """Hold one configuration file: where the component reads it, and its text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """
+    Describe one part of the stack completely.
+
+    Args:
+        name: Also its host name inside the stack.
+        role: What it is for, in a few words.
+        program: Of the machine, for target `local`; `None` where there is none to be had.
+        arguments: After the program, or after the image's entry point.
+        environment: Variables; no secrets among them.
+        check: Command that checks the configuration, such as `promtool check config FILE`.
+        needs: Components that must be healthy before it starts.
+        replicas: How many run side by side; only for parts without state of their own.
+        user: Numeric user and group of the image.
+        optional: The stack does its main work without it.
+    """
+
+    name: str
+    role: str
+    image: Image
+    ports: tuple[Port, ...]
+    probe: Probe
+    resources: Resources
+    program: str | None = None
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    configs: tuple[ConfigFile, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    check: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    replicas: int = 1
+    user: int = 65534
+    optional: bool = False
+
+
+class Places(Protocol):
+    """Say where things are on one target."""
+
+    def address(self, component: str, port: str) -> str:
+        """Return `host:port` under which others of the stack reach *component*."""
+        ...
+
+    def listen(self, component: str, port: str) -> str:
+        """Return `host:port` that *component* itself listens on."""
+        ...
+
+    def config(self, component: str, name: str) -> str:
+        """Return the path under which *component* reads its configuration file *name*."""
+        ...
+
+    def data(self, component: str) -> str:
+        """Return the folder that *component* keeps its data in."""
+        ...
+
+    def secret(self, component: str, name: str) -> str:
+        """Return the path under which *component* reads the secret *name*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """Hold a whole stack in the order in which it starts."""
+
+    components: tuple[Component, ...]
+
+    def component(self, name: str) -> Component:
+        """
+        Return the component called *name*.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for component in self.components:
+            if component.name == name:
+                return component
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""Render a stack for where it shall run: local processes, Compose, Kubernetes."""
