@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test test-journey test-prometheus3 lint bench clean
+.PHONY: help setup demo test test-slow test-journey test-prometheus3 lint bench clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ demo: ## Break a shop on real servers, watch its SLO page and recover (KEEP=1 le
 	@$(MAKE) --no-print-directory setup
 	@$(BIN)/slo demo
 
-test: setup ## Run all tests but the journey; tests skip where a program is missing
-	$(BIN)/pytest -n 2 -m "not journey and not prometheus3"
+test: setup ## Run all tests but those with a target of their own; they skip where a program is missing
+	$(BIN)/pytest -n 2 -m "not journey and not prometheus3 and not slow"
+
+test-slow: setup ## Run the tests that take ten seconds or more each
+	$(BIN)/pytest -n 2 -m slow
 
 test-journey: setup ## Run the whole demo as a test
 	$(BIN)/pytest -m journey

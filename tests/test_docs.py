@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -23,6 +24,18 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 def _ids(page: Path) -> str:
     return str(page.relative_to(ROOT))
+
+
+# Their `slo test` runs promtool over many days.
+SLOW_PAGES = ("README.md", "docs/ci.md", "docs/first-objective.md")
+
+
+def _pages_with_commands() -> list[ParameterSet]:
+    pages = [page for page in PAGES if CONSOLE.search(page.read_text())]
+    return [
+        pytest.param(page, id=_ids(page), marks=[pytest.mark.slow] * (_ids(page) in SLOW_PAGES))
+        for page in pages
+    ]
 
 
 def _run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -46,7 +59,7 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if CONSOLE.search(p.read_text())], ids=_ids)
+@pytest.mark.parametrize("page", _pages_with_commands())
 def test_commands_of_a_page_run(page: Path, workplace: Path) -> None:
     for block in CONSOLE.findall(page.read_text()):
         for line in block.splitlines():

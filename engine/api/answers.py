@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
 
+from slo.engine.api.packing import SMALLEST, Kept, gzipped, packed, wants_gzip
 from slo.engine.api.parts import Parts, parts_of
 from slo.engine.api.problems import PROBLEM_TYPE, Problem
 from slo.engine.api.view import View, etag_of
 
-__all__ = ["DATA_AGE", "JSON", "aged_answer", "described", "latest"]
+__all__ = ["DATA_AGE", "JSON", "aged_answer", "described", "large_answer", "latest"]
 
 JSON = "application/json"
 DATA_AGE = "Slo-Data-Age"
@@ -67,7 +69,9 @@ def latest(parts: Parts) -> tuple[View, float]:
     return found
 
 
-def aged_answer(request: Request, view: View, age: float, question: str, rest: bytes) -> Response:
+async def aged_answer(
+    request: Request, view: View, age: float, question: str, rest: bytes
+) -> Response:
     """
     Return an answer with the age of its numbers, or 304 for who has it already.
 
@@ -79,9 +83,32 @@ def aged_answer(request: Request, view: View, age: float, question: str, rest: b
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", DATA_AGE: f"{age:.3f}"}
     known = request.headers.get("if-none-match")
     if known is not None and (known.strip() == "*" or etag in _tags(known)):
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=304, headers={**headers, "Vary": "Accept-Encoding"})
     head = view.head(age, parts_of(request).views.stale_after)
-    return Response(head + rest, headers=headers, media_type=JSON)
+    return await _sent(request, head, rest, headers, JSON, view.packed, question)
+
+
+async def large_answer(
+    request: Request, body: bytes, media_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer that nobody else gets, packed where it is large."""
+    return await _sent(request, b"", body, headers or {}, media_type, {}, "")
+
+
+async def _sent(
+    request: Request,
+    head: bytes,
+    rest: bytes,
+    headers: Mapping[str, str],
+    media_type: str,
+    kept: Kept,
+    question: str,
+) -> Response:
+    varying = {**headers, "Vary": "Accept-Encoding"}
+    if len(rest) < SMALLEST or not wants_gzip(request.headers):
+        return Response(head + rest, headers=varying, media_type=media_type)
+    body = gzipped(head, rest, await packed(kept, question, rest))
+    return Response(body, headers={**varying, "Content-Encoding": "gzip"}, media_type=media_type)
 
 
 def _tags(header: str) -> set[str]:

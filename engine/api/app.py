@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from slo.engine.api import gates, health, reads, records, streams, tokens
+from slo.engine.api.answers import JSON, large_answer
 from slo.engine.api.openapi import document
 from slo.engine.api.parts import Parts
 from slo.engine.api.problems import BUG, Problem, of_validation, problem_response
@@ -91,7 +92,7 @@ def _describe(app: FastAPI) -> None:
     async def openapi(request: Request) -> Response:
         if not made:
             made.append(document(app))
-        return Response(made[0], media_type="application/json")
+        return await large_answer(request, made[0], JSON)
 
 
 def _answer_mistakes(app: FastAPI) -> None:

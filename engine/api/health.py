@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from slo.engine.api.access import ScopedRoute, needs
-from slo.engine.api.answers import JSON, described
+from slo.engine.api.answers import JSON, described, large_answer
 from slo.engine.api.metrics import METRICS_TYPE
 from slo.engine.api.parts import parts_of
 from slo.engine.api.schema import Ready
@@ -69,4 +69,4 @@ async def metrics(request: Request) -> Response:
     parts = parts_of(request)
     found = parts.views.now()
     text = parts.metrics.text(found[0] if found else None)
-    return Response(text, headers={"Content-Type": METRICS_TYPE})
+    return await large_answer(request, text, METRICS_TYPE)

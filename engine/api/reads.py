@@ -11,7 +11,14 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from slo.engine.api.access import ScopedRoute, needs
-from slo.engine.api.answers import DATA_AGE, JSON, aged_answer, described, latest
+from slo.engine.api.answers import (
+    DATA_AGE,
+    JSON,
+    aged_answer,
+    described,
+    large_answer,
+    latest,
+)
 from slo.engine.api.parts import Parts, parts_of
 from slo.engine.api.problems import Problem
 from slo.engine.api.samples import SERVICES, SLOS, SOURCES
@@ -69,7 +76,7 @@ async def list_slos(
     )
     question = f"slos{sorted(wanted.services)}{sorted(wanted.owners)}{sorted(wanted.tiers)}"
     question += f"{sorted(wanted.states)}{limit}{wanted.after}"
-    return aged_answer(request, view, age, question, view.page(wanted))
+    return await aged_answer(request, view, age, question, view.page(wanted))
 
 
 @router.get(
@@ -83,7 +90,7 @@ async def one_slo(request: Request, service: _Name, name: _Name, group: _Groups 
     view, age = latest(parts_of(request))
     groups = _groups(view, service, name, group)
     question = f"slo/{service}/{name}{sorted(group)}"
-    return aged_answer(request, view, age, question, view.groups(groups))
+    return await aged_answer(request, view, age, question, view.groups(groups))
 
 
 @router.get(
@@ -126,7 +133,8 @@ async def history(
         "points": [_point(point) for point in points],
         "burn_down": _burn_down(parts, status) if start is None and end is None else None,
     }
-    return Response(json.dumps(content), media_type=JSON, headers={DATA_AGE: f"{age:.3f}"})
+    body = json.dumps(content).encode()
+    return await large_answer(request, body, JSON, {DATA_AGE: f"{age:.3f}"})
 
 
 @router.get(
@@ -138,7 +146,7 @@ async def history(
 async def services(request: Request) -> Response:
     """Return one line a service."""
     view, age = latest(parts_of(request))
-    return aged_answer(request, view, age, "services", view.services())
+    return await aged_answer(request, view, age, "services", view.services())
 
 
 @router.get(
@@ -150,7 +158,7 @@ async def services(request: Request) -> Response:
 async def sources(request: Request) -> Response:
     """Return the metrics servers, the preferred one first."""
     view, age = latest(parts_of(request))
-    return aged_answer(request, view, age, "sources", view.sources())
+    return await aged_answer(request, view, age, "sources", view.sources())
 
 
 def _after(cursor: str | None) -> str | None:

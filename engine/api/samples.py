@@ -53,7 +53,13 @@ SLOS: dict[str, Any] = {
             },
             "group": {},
             "sli": 0.9995,
-            "burn_rates": [{"window": "1h", "rate": 0.4}],
+            "burn_rates": [
+                {
+                    "window": "1h",
+                    "rate": 0.4,
+                    "thresholds": [{"severity": "page", "rate": 14.4}],
+                }
+            ],
             "alerts": [],
             "exhaustion": None,
             "corrections": [],

@@ -100,6 +100,7 @@ def _state(parts: Parts) -> dict[str, Any]:
         "taken_at": view.snapshot.taken_at,
         "age": round(age, 3),
         "stale": age > parts.views.stale_after,
+        "stale_after": parts.views.stale_after,
         "complete": view.snapshot.complete,
         "states": view.states(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -76,6 +77,8 @@ class View:
         same = older is not None and older.snapshot.statuses is snapshot.statuses
         self._encoded: dict[str, bytes] = older._encoded if same and older else {}
         self._pages: dict[Filter, bytes] = {}
+        # Answers that were packed for the wire, by question.
+        self.packed: dict[str, asyncio.Task[bytes]] = {}
         self._keys = [status.key for status in snapshot.statuses]
         self._by_service: dict[str, list[SloStatus]] = {}
         for status in snapshot.statuses:

@@ -6,7 +6,6 @@ import random
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import cramjam
 import httpx
@@ -76,12 +75,7 @@ class RemoteWriter:
     ) -> None:
         self.url = connection.url
         self._connection, self._sleep = connection, sleep
-        verify: Any = True
-        if connection.ca_file is not None:
-            import ssl
-
-            verify = ssl.create_default_context(cafile=str(connection.ca_file))
-        self._http = httpx.Client(verify=verify, trust_env=connection.trusts_environment)
+        self._http = httpx.Client(verify=connection.tls(), trust_env=connection.trusts_environment)
 
     def close(self) -> None:
         """Close the connections."""

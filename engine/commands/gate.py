@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slo.engine.commands.shared import PROMETHEUS_DURATION, present
-from slo.engine.commands.source_options import URL, connection_of, connection_options
+from slo.engine.commands.source_options import (
+    URL,
+    chosen_server,
+    connection_of,
+    connection_options,
+)
 from slo.errors import CompileFailed, SloError
 
 if TYPE_CHECKING:
@@ -198,7 +203,7 @@ def _asker(given: dict[str, Any], policy: GatePolicy | None, problems: list[str]
     from slo.engine.gates.policy import DEFAULT_POLICY
 
     engine, only_freezes = given.pop("engine"), given.pop("freezes_only")
-    engine, server = _chosen(engine, given["prometheus"])
+    engine, server = chosen_server(engine, given["prometheus"])
     if only_freezes:
         engine = server = None
     if only_freezes and policy is None:
@@ -215,16 +220,6 @@ def _asker(given: dict[str, Any], policy: GatePolicy | None, problems: list[str]
         token = os.environ.get("SLO_TOKEN") or None
         return EngineAsker(connection, token, policy, copies, time.time)
     return ServerAsker(connection, policy or DEFAULT_POLICY, copies, time.time)
-
-
-def _chosen(engine: str | None, server: str | None) -> tuple[str | None, str | None]:
-    """Return engine and server; a variable of the environment gives way to the command line."""
-    source = click.get_current_context().get_parameter_source
-    if engine and server and source("engine") is not source("prometheus"):
-        if source("engine") is click.core.ParameterSource.COMMANDLINE:
-            return engine, None
-        return None, server
-    return engine, server
 
 
 def _copies(given: dict[str, Any], problems: list[str]) -> AnswerCopies | None:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from slo.engine.commands.source_options import URL, connection_of, connection_options
+from slo.engine.commands.source_options import (
+    URL,
+    chosen_server,
+    connection_of,
+    connection_options,
+)
 from slo.errors import OutputError, ToolError
 
 if TYPE_CHECKING:
@@ -71,7 +76,7 @@ def command(
 ) -> None:
     """Read, work out and write."""
     zone = _zone(zone_name)
-    engine, server = _chosen(engine, given["prometheus"])
+    engine, server = chosen_server(engine, given["prometheus"])
     given["prometheus"] = engine or server
     connection = connection_of(given)
     if connection is None or (engine and server):
@@ -100,16 +105,6 @@ def _zone(name: str) -> tzinfo:
             f"{name!r} is not a time zone such as Europe/Berlin", param_hint="--time-zone"
         )
     return ZoneInfo(name)
-
-
-def _chosen(engine: str | None, server: str | None) -> tuple[str | None, str | None]:
-    """Return engine and server; a variable of the environment gives way to the command line."""
-    source = click.get_current_context().get_parameter_source
-    if engine and server and source("engine") is not source("prometheus"):
-        if source("engine") is click.core.ParameterSource.COMMANDLINE:
-            return engine, None
-        return None, server
-    return engine, server
 
 
 def _report(

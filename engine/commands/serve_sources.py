@@ -8,15 +8,21 @@ from typing import Any, TypeVar
 
 import click
 
-from slo.engine.commands.source_options import URL, connection_of, connection_options
+from slo.engine.commands.source_options import (
+    CONNECTION_NAMES,
+    URL,
+    connection_of,
+    connection_options,
+)
 from slo.engine.sources.connection import Connection
 
 __all__ = ["named_sources", "reading_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HOW = ("headers", "token_file", "basic_auth_file", "tenant", "ca_file", "timeout")
-_FILES = ("token_file", "basic_auth_file", "ca_file")
+_FILES = tuple(name for name in CONNECTION_NAMES if name.endswith("_file"))
+# Of analysis, people wait for the end; a refresh has to be done before the next one.
+_TIMEOUT = "10s"
 
 
 def reading_options(command: F) -> F:
@@ -24,6 +30,9 @@ def reading_options(command: F) -> F:
     decorated = connection_options(required=False)(command)
     params: list[click.Parameter] = decorated.__click_params__  # type: ignore[attr-defined]
     params[:] = [option for option in params if option.name != "prometheus"]
+    for option in params:
+        if option.name == "timeout":
+            option.default = _TIMEOUT
     return decorated
 
 
@@ -36,7 +45,7 @@ def named_sources(
     Args:
         sources: URLs, or mappings with settings that win over the common ones.
     """
-    common = {name: given.pop(name) for name in _HOW}
+    common = {name: given.pop(name) for name in CONNECTION_NAMES}
     found: dict[str, Connection] = {}
     for source in sources:
         own = {"url": source} if isinstance(source, str) else source

@@ -12,10 +12,14 @@ import click
 from slo.engine.commands.shared import PROMETHEUS_DURATION
 from slo.engine.sources.connection import Connection
 
-__all__ = ["URL", "connection_of", "connection_options"]
+__all__ = ["CONNECTION_NAMES", "URL", "chosen_server", "connection_of", "connection_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+CONNECTION_NAMES = (
+    *("headers", "token_file", "basic_auth_file", "tenant", "ca_file"),
+    *("client_cert_file", "client_key_file", "timeout"),
+)
 _TENANT = "X-Scope-OrgID"
 
 
@@ -67,6 +71,12 @@ def _options(required: bool) -> tuple[Callable[[F], F], ...]:
         click.option("--tenant", metavar="ID", help=f"Tenant of Mimir or Cortex ({_TENANT})."),
         click.option("--ca-file", type=_FILE, help="Certificates to trust."),
         click.option(
+            "--client-cert-file", type=_FILE, help="Certificate to show to the server, in PEM form."
+        ),
+        click.option(
+            "--client-key-file", type=_FILE, help="Its key, where that is not in the same file."
+        ),
+        click.option(
             "--timeout",
             type=PROMETHEUS_DURATION,
             default="60s",
@@ -90,13 +100,28 @@ def connection_options(required: bool = True) -> Callable[[F], F]:
 
 def connection_of(given: dict[str, Any]) -> Connection | None:
     """Take the options of `connection_options` out of *given*; `None` without a server."""
-    names = ("headers", "token_file", "basic_auth_file", "tenant", "ca_file", "timeout")
     url = given.pop("prometheus")
-    taken = {name: given.pop(name) for name in names}
+    taken = {name: given.pop(name) for name in CONNECTION_NAMES}
     tenant = taken.pop("tenant")
     headers = dict(taken.pop("headers"))
     if tenant:
         headers[_TENANT] = tenant
     if taken["token_file"] and taken["basic_auth_file"]:
         raise click.UsageError("give --token-file or --basic-auth-file, not both")
+    if taken["client_key_file"] and not taken["client_cert_file"]:
+        raise click.UsageError("--client-key-file needs --client-cert-file")
     return Connection(url, headers, **taken) if url else None
+
+
+def chosen_server(engine: str | None, server: str | None) -> tuple[str | None, str | None]:
+    """
+    Return the engine and the metrics server that are meant.
+
+    A variable of the environment gives way to the command line.
+    """
+    source = click.get_current_context().get_parameter_source
+    if engine and server and source("engine") is not source("prometheus"):
+        if source("engine") is click.core.ParameterSource.COMMANDLINE:
+            return engine, None
+        return None, server
+    return engine, server

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slo.engine.commands.shared import PROMETHEUS_DURATION
-from slo.engine.commands.source_options import URL, connection_of, connection_options
+from slo.engine.commands.source_options import (
+    URL,
+    chosen_server,
+    connection_of,
+    connection_options,
+)
 from slo.errors import ToolError
 
 if TYPE_CHECKING:
@@ -77,7 +82,7 @@ def command(
     _check(targets)
     from slo.engine.reports.standing_reader import open_reader
 
-    engine, server = _chosen(given.pop("engine"), given["prometheus"])
+    engine, server = chosen_server(given.pop("engine"), given["prometheus"])
     given["prometheus"] = engine or server
     connection = connection_of(given)
     if connection is None or (engine and server):
@@ -103,16 +108,6 @@ def _check(targets: Sequence[str]) -> None:
         service, separator, name = target.partition("/")
         if not service or (separator and not name):
             raise click.UsageError(f"{target!r} is not of the form SERVICE or SERVICE/SLO")
-
-
-def _chosen(engine: str | None, server: str | None) -> tuple[str | None, str | None]:
-    """Return engine and server; a variable of the environment gives way to the command line."""
-    source = click.get_current_context().get_parameter_source
-    if engine and server and source("engine") is not source("prometheus"):
-        if source("engine") is click.core.ParameterSource.COMMANDLINE:
-            return engine, None
-        return None, server
-    return engine, server
 
 
 def _choose(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -69,7 +68,7 @@ async def _ask(
         async with (
             asyncio.timeout(within),
             httpx.AsyncClient(
-                verify=_trust(connection),
+                verify=connection.tls(),
                 trust_env=connection.trusts_environment,
                 headers=headers,
             ) as client,
@@ -93,18 +92,6 @@ async def _ask(
         reason = str(problem) if problem else "it does not answer"
         raise EngineAway(f"{url} gave no answer within {within:.1f} s: {reason}") from error
     raise AssertionError("a retry either returns or raises")
-
-
-def _trust(connection: Connection) -> ssl.SSLContext | bool:
-    if connection.url.startswith("http:"):
-        # Nothing to verify, and loading the certificates takes a while.
-        return False
-    try:
-        return ssl.create_default_context(
-            cafile=str(connection.ca_file) if connection.ca_file else None
-        )
-    except OSError as error:
-        raise ToolError(f"{connection.ca_file}: not certificates: {error}") from error
 
 
 async def _once(

@@ -152,6 +152,14 @@ class GateDecision:
     reviews: Mapping[str, str] = field(default_factory=dict)
     signature: str | None = None
 
+    @property
+    def told(self) -> tuple[Reason, ...]:
+        """Return the reasons for people: what is said of several SLOs alike comes once."""
+        found: dict[tuple[Effect, str], Reason] = {}
+        for reason in self.reasons:
+            found.setdefault((reason.effect, reason.message), reason)
+        return tuple(found.values())
+
     def to_json(self) -> dict[str, Any]:
         """Return the answer of `POST /v1/gates/evaluate`."""
         known = self.last_known

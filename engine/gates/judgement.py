@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from slo.engine.gates import words
 from slo.engine.gates.decision import Effect, Reason
 from slo.engine.gates.incidents import Incident
 from slo.engine.gates.policy import GatePolicy, IncidentLimit, Rule, Then, Topic
@@ -122,15 +123,17 @@ def _usable(judged: Judged, policy: GatePolicy, age: float | None) -> bool:
         judged.add(Topic.UNKNOWN, Code.CLOCK_SKEW, Effect.UNKNOWN, message, change)
         return False
     if age > policy.max_age:
+        old, most = length(age), length(policy.max_age)
+        if old == most:
+            old = f"a little more than {most}"
         message = (
-            f"The numbers of {slo} are {length(age)} old; the policy relies on none older than "
-            f"{length(policy.max_age)}."
+            f"The numbers of {slo} are {old} old; the policy relies on none older than {most}."
         )
         judged.add(Topic.UNKNOWN, Code.STALE, Effect.UNKNOWN, message, _newer(slo, policy))
         return False
     covered, least = status.provenance.coverage, judged.rule.min_coverage
     if covered is not None and covered < least:
-        message = f"Only {percent(covered)} of the period of {slo} was measured."
+        message = f"Only {percent(covered, least)} of the period of {slo} was measured."
         change = f"{percent(least)} of the period of {slo} must be measured, or backfilled."
         judged.add(Topic.UNKNOWN, Code.COVERAGE_LOW, Effect.UNKNOWN, message, change)
         return False
@@ -219,7 +222,9 @@ def _rise(judged: Judged, left: float, goal: float, now: float) -> str:
     """Say how far the budget is from *goal*, and when it may be there."""
     status = judged.status
     more = "to" if goal > left and judged.rule.recover_at is not None else "above"
-    sentence = f"{status.key}: what is left of the budget must rise from {percent(left)} {more} "
+    sentence = (
+        f"{status.key}: what is left of the budget must rise from {percent(left, goal)} {more} "
+    )
     sentence += percent(goal)
     period = status.period
     if period.kind == "calendar":
@@ -269,8 +274,8 @@ def _check_incidents(
             continue
         message = (
             f"One incident of {slo}, on {moment(incident.start)}, spent "
-            f"{percent(incident.share)} of the error budget; more than {percent(limit.share)} "
-            "needs a review."
+            f"{percent(incident.share, limit.share)} of the error budget; more than "
+            f"{percent(limit.share)} needs a review."
         )
         change = None
         if limit.reviewed_by is not None:
@@ -306,7 +311,8 @@ def _check_burning(judged: Judged) -> None:
     for limit in rule.burn_rates:
         rate = judged.status.burn_rate(limit.window)
         if rate is not None and rate > limit.above and limit.then is not Then.IGNORE:
-            message = f"{slo} burns {rate:.3g} times as fast as it may over {limit.window}; "
+            times = words.rate(rate, limit.above)
+            message = f"{slo} burns {times} times as fast as it may over {limit.window}; "
             message += f"the limit is {limit.above:g}."
             change = f"The burn rate of {slo} over {limit.window} must fall to {limit.above:g}."
             judged.add(Topic.BURNING, Code.BURNS_FAST, _EFFECTS[limit.then], message, change)

@@ -20,7 +20,7 @@ _ICONS = {Verdict.ALLOW: "✅", Verdict.DENY: "⛔", Verdict.UNKNOWN: "❔"}
 def commands(decision: GateDecision) -> Iterator[str]:
     """Yield one workflow command for each reason that matters, the deciding one first."""
     service, environment = decision.request.service, decision.request.environment
-    for number, reason in enumerate(decision.reasons):
+    for number, reason in enumerate(decision.told):
         level = _LEVELS.get(reason.effect, "notice")
         if decision.verdict is Verdict.ALLOW and level == "error":
             level = "warning"
@@ -74,7 +74,7 @@ def summary(decisions: Sequence[GateDecision]) -> Iterator[str]:
             cells = (f"`{numbers.slo}`", numbers.verdict.value, left, needed, rate, age)
             yield f"| {' | '.join(cells)} |"
         yield ""
-        for reason in decision.reasons:
+        for reason in decision.told:
             yield f"- **{reason.effect.value}** ({reason.code}): {reason.message}"
         for change in decision.changes:
             yield f"- to pass: {change}"

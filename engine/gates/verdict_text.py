@@ -40,7 +40,7 @@ def lines(decision: GateDecision, color: bool, width: int = 100) -> Iterator[str
         yield _row(numbers, request.service, names, color)
     if decision.slos:
         yield ""
-    for reason in decision.reasons:
+    for reason in decision.told:
         mark, tint = _MARKS[reason.effect]
         yield from _entry(mark, tint, reason.message, color, width)
     for change in decision.changes:

@@ -67,6 +67,12 @@ def flagger_request(body: Any) -> GateRequest:
     metadata = {} if body.get("metadata") is None else body["metadata"]
     if not isinstance(metadata, Mapping):
         raise InvalidRequest("`metadata` must be a JSON object")
+    for key in ("namespace", "phase"):
+        if not isinstance(body.get(key, ""), str | None):
+            raise InvalidRequest(f"`{key}` must be text")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise InvalidRequest(f"the entry of `metadata` `{key}` must be text")
     # Flagger adds entries of its own to events.
     known = {key: metadata[key] for key in (*_TEXTS, "slos", "dry_run") if key in metadata}
     return _from_texts({"service": body.get("name"), **known}, "entry of `metadata`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -55,7 +54,7 @@ class EngineClient:
         if authorization:
             headers["Authorization"] = authorization
         self._client = httpx.Client(
-            verify=_trust(connection), trust_env=connection.trusts_environment, headers=headers
+            verify=connection.tls(), trust_env=connection.trusts_environment, headers=headers
         )
 
     def __enter__(self) -> Self:
@@ -217,15 +216,3 @@ class EngineClient:
 
 def _stale(status: SloStatus) -> SloStatus:
     return replace(status, state=State.STALE)
-
-
-def _trust(connection: Connection) -> ssl.SSLContext | bool:
-    if connection.url.startswith("http:"):
-        # Nothing to verify, and loading the certificates takes a while.
-        return False
-    try:
-        return ssl.create_default_context(
-            cafile=str(connection.ca_file) if connection.ca_file else None
-        )
-    except OSError as error:
-        raise ToolError(f"{connection.ca_file}: not certificates: {error}") from error

@@ -16,11 +16,14 @@ __all__ = ["read_config"]
 _PATHS = frozenset(
     (
         *("specs", "plugins", "policy", "token-file", "basic-auth-file"),
-        *("ca-file", "tls-cert", "tls-key"),
+        *("ca-file", "client-cert-file", "client-key-file", "tls-cert", "tls-key"),
     )
 )
 _OF_A_SOURCE = frozenset(
-    ("url", "name", "header", "token-file", "basic-auth-file", "tenant", "ca-file", "timeout")
+    (
+        *("url", "name", "header", "token-file", "basic-auth-file", "tenant", "ca-file"),
+        *("client-cert-file", "client-key-file", "timeout"),
+    )
 )
 
 

@@ -10,7 +10,7 @@ from slo.engine.gates.policy import DEFAULT_POLICY, GatePolicy
 from slo.engine.gates.policy_file import load_policy
 from slo.engine.pipeline import compile_specs
 from slo.engine.server.options import ServeOptions
-from slo.engine.status.declared import Declared, revision_of
+from slo.engine.status.declared import Declared, declare
 from slo.errors import CompileFailed
 from slo.source import Source
 
@@ -46,7 +46,7 @@ def read_inputs(options: ServeOptions) -> Inputs:
         result = compile_specs(options.specs, options.compile)
         inputs.diagnostics += result.diagnostics
         inputs.sources.update(result.sources)
-        inputs.declared = {plan.id: Declared(plan, revision_of(plan)) for plan in result.specs.slos}
+        inputs.declared = declare(result.specs.slos)
     if options.policy is not None:
         try:
             inputs.policy, warnings = load_policy(options.policy)

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import uvicorn
@@ -37,6 +38,7 @@ _RECORDS_SECONDS = 5.0
 _FIRST_SNAPSHOT_SECONDS = 5.0
 _TOKEN_USE_SECONDS = 60.0
 _ROLL_UP_SECONDS = 3_600.0
+_FIRST_ROLL_UP_SECONDS = 60.0
 _ROLL_UP_LIMIT = 600.0
 
 
@@ -219,14 +221,17 @@ async def _keep_uses_of_tokens(engine: Engine) -> None:
         await engine.parts.standing.note_used()
 
 
-async def _keep_history_small(engine: Engine) -> None:
+async def _keep_history_small(engine: Engine, pause: float = _FIRST_ROLL_UP_SECONDS) -> None:
+    # An engine that is restarted more often than once an hour rolls up too.
     while True:
-        await asyncio.sleep(_ROLL_UP_SECONDS)
+        await asyncio.sleep(pause)
+        pause = _ROLL_UP_SECONDS
         if engine.poller.leads:
             with suppress(LedgerError):
-                await engine.parts.access.call(
+                done = await engine.parts.access.call(
                     lambda ledger: ledger.roll_up(engine.parts.clock()), within=_ROLL_UP_LIMIT
                 )
+                _log.info("rolled up", extra=asdict(done))
 
 
 def _reload(options: ServeOptions, engine: Engine, tasks: list[asyncio.Task[Any]]) -> None:

@@ -178,6 +178,7 @@ class _Session(requests.Session):
         self._connection, self._clock = connection, clock
         self.trust_env = connection.trusts_environment
         self.verify = str(connection.ca_file) if connection.ca_file else True
+        self.cert = _client_certificate(connection)
         self.headers.update(connection.headers)
         self.deadline = 0.0
         self.warnings: tuple[str, ...] = ()
@@ -221,6 +222,17 @@ class _Session(requests.Session):
             if self._clock() > self.deadline:
                 raise requests.Timeout("the answer did not end in time")
         return b"".join(parts)
+
+
+def _client_certificate(connection: Connection) -> str | tuple[str, str] | None:
+    certificate, key = connection.client_cert_file, connection.client_key_file
+    if certificate is None:
+        return None
+    for path in (certificate, key):
+        # The library would say this of every attempt, and not which option it was.
+        if path is not None and not path.is_file():
+            raise ToolError(f"{path}: there is no such file")
+    return str(certificate) if key is None else (str(certificate), str(key))
 
 
 def _series(found: Mapping[str, Any]) -> SourceSeries:

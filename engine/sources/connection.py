@@ -13,6 +13,8 @@ from slo.duration import Duration, seconds
 from slo.errors import ToolError
 
 if TYPE_CHECKING:
+    import ssl
+
     from slo.engine.sources.api_client import ApiClientSource
 
 __all__ = ["Connection", "connect", "is_loopback"]
@@ -49,6 +51,29 @@ class Connection:
     def trusts_environment(self) -> bool:
         """Tell whether a proxy of the environment may stand between us and the server."""
         return not is_loopback(self.url)
+
+    def tls(self) -> ssl.SSLContext | bool:
+        """
+        Return whom to trust and what to show to the server, in httpx's terms.
+
+        Raises:
+            ToolError: A file holds nothing that can be used.
+        """
+        if self.url.startswith("http:"):
+            # Nothing to verify, and loading the certificates takes a while.
+            return False
+        import ssl
+
+        path = self.ca_file
+        try:
+            context = ssl.create_default_context(cafile=str(path) if path else None)
+            path = self.client_cert_file
+            if path is not None:
+                # Nobody is there to be asked for the password of a key.
+                context.load_cert_chain(path, self.client_key_file, password=lambda: b"")
+        except OSError as error:
+            raise ToolError(f"{path}: not a certificate that can be used: {error}") from error
+        return context
 
     def authorization(self) -> str | None:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -71,7 +70,7 @@ class HttpSource:
         self._largest_answer = largest_answer
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
         self._client = httpx.AsyncClient(
-            verify=_trust(connection),
+            verify=connection.tls(),
             trust_env=connection.trusts_environment,
             headers={**connection.headers, **_encoding(connection)},
             limits=httpx.Limits(max_connections=MOST_AT_ONCE + 1),
@@ -223,19 +222,6 @@ class HttpSource:
         return b"".join(parts)
 
 
-def _trust(connection: Connection) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(
-            cafile=str(connection.ca_file) if connection.ca_file else None
-        )
-        if connection.client_cert_file is not None:
-            context.load_cert_chain(connection.client_cert_file, connection.client_key_file)
-    except OSError as error:
-        named = connection.client_cert_file or connection.ca_file
-        raise ToolError(f"{named}: not a certificate that can be used: {error}") from error
-    return context
-
-
 def _encoding(connection: Connection) -> Mapping[str, str]:
     # On the same machine, packing and unpacking costs more than it saves.
     return {"Accept-Encoding": "identity"} if is_loopback(connection.url) else {}
@@ -251,4 +237,8 @@ def _answered_at(response: httpx.Response) -> float | None:
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    # The library wraps some errors in others that say nothing.
+    inner: BaseException | None = error
+    while inner is not None and not str(inner):
+        inner = inner.__cause__ or inner.__context__
+    return str(inner) if inner is not None else type(error).__name__

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from slo.diagnostics import Span
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
+from slo.engine.status.model import Threshold
 from slo.errors import CompileFailed
 from slo.plan import SloPlan
 
-__all__ = ["Declared", "method_of", "read_declared", "revision_of"]
+__all__ = ["Declared", "declare", "method_of", "read_declared", "revision_of"]
 
 _DIGEST_LENGTH = 12
 
@@ -25,10 +26,17 @@ class Declared:
 
     Args:
         revision: Changes with everything that changes what is measured or who is told.
+        thresholds: Burn rates above which somebody is told, by window.
     """
 
     plan: SloPlan
     revision: str
+    thresholds: Mapping[str, tuple[Threshold, ...]] = field(default_factory=dict)
+
+
+def declare(plans: Iterable[SloPlan]) -> Mapping[str, Declared]:
+    """Return what the engine knows of *plans*, by id."""
+    return {plan.id: Declared(plan, revision_of(plan), _thresholds(plan)) for plan in plans}
 
 
 def read_declared(paths: Iterable[str], options: CompileOptions) -> Mapping[str, Declared]:
@@ -41,7 +49,7 @@ def read_declared(paths: Iterable[str], options: CompileOptions) -> Mapping[str,
     result = compile_specs(paths, options)
     if result.failed:
         raise CompileFailed(result.diagnostics)
-    return {plan.id: Declared(plan, revision_of(plan)) for plan in result.specs.slos}
+    return declare(result.specs.slos)
 
 
 def revision_of(plan: SloPlan) -> str:
@@ -55,6 +63,17 @@ def method_of(plan: SloPlan) -> str:
     if plan.timeslices is None:
         return "occurrences"
     return "ratio_timeslices" if plan.timeslices.target is None else "timeslices"
+
+
+def _thresholds(plan: SloPlan) -> Mapping[str, tuple[Threshold, ...]]:
+    pairs = [("page", pair) for pair in plan.policy.pages if plan.page is not None]
+    pairs += [("ticket", pair) for pair in plan.policy.tickets if plan.ticket is not None]
+    found: dict[str, tuple[Threshold, ...]] = {}
+    for severity, pair in pairs:
+        limit = Threshold(severity, float(pair.threshold(plan.time_window)))
+        for window in (str(pair.short_window), str(pair.long_window)):
+            found[window] = (*found.get(window, ()), limit)
+    return found
 
 
 def _without_places(value: Any) -> Any:

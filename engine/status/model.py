@@ -25,6 +25,7 @@ __all__ = [
     "Snapshot",
     "SourceHealth",
     "State",
+    "Threshold",
 ]
 
 
@@ -106,11 +107,31 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """
+    Hold the burn rate above which somebody is told, if the other window of the pair is as well.
+
+    Args:
+        severity: `page` or `ticket`.
+    """
+
+    severity: str
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class BurnRate:
-    """Hold how many times faster than allowed the budget burns over one window."""
+    """
+    Hold how many times faster than allowed the budget burns over one window.
+
+    Args:
+        thresholds: Those of the alerts that look at this window, pages first; none where the
+            engine does not have the spec.
+    """
 
     window: str
     rate: float | None
+    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

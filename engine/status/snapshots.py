@@ -27,6 +27,7 @@ from slo.engine.status.model import (
     Snapshot,
     SourceHealth,
     State,
+    Threshold,
 )
 from slo.engine.status.periods import period_of
 from slo.engine.status.reading import Key, Reading
@@ -145,7 +146,7 @@ def _status(reading: Reading, inputs: Inputs, now: float) -> SloStatus | None:
         alerts=alerts,
         freezes=[freeze for freeze in inputs.freezes if targets(freeze.target, reading)],
     )
-    burn_rates = _burn_rates(reading, period, share)
+    burn_rates = _burn_rates(reading, period, share, declared.thresholds if declared else {})
     warnings = inputs.warnings
     if corrected is not None and (corrected.missing or events.total is None):
         warnings += (_NOT_CORRECTED if events.total is None else _NOT_CORRECTED_YET,)
@@ -249,14 +250,20 @@ def _missing(reading: Reading, budget: Budget) -> str | None:
     return None
 
 
-def _burn_rates(reading: Reading, period: Period, share: float) -> tuple[BurnRate, ...]:
+def _burn_rates(
+    reading: Reading,
+    period: Period,
+    share: float,
+    thresholds: Mapping[str, tuple[Threshold, ...]],
+) -> tuple[BurnRate, ...]:
     if not share:
         return ()
     found = []
     for window, ratio in reading.ratios.items():
         seconds = window_seconds(window)
         if seconds is not None and seconds < period.seconds:
-            found.append((seconds, BurnRate(window, ratio / share)))
+            limits = thresholds.get(window, ())
+            found.append((seconds, BurnRate(window, ratio / share, limits)))
     return tuple(burn_rate for _, burn_rate in sorted(found, key=lambda pair: pair[0]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from slo.engine.ledger.records import Freeze
 from slo.engine.status.model import Alert, Budget, State
 
 __all__ = ["Judgement", "Thresholds", "judge", "length_in_words"]
+
+_URGENCY = ("page", "ticket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,18 @@ def _frozen(freeze: Freeze) -> str:
 
 def _burning(alerts: Sequence[Alert]) -> list[tuple[State, str]]:
     found = []
-    for alert in alerts:
-        if alert.state == "firing" and alert.kind == "burn_rate":
-            over = f" over {alert.windows.replace('/', ' and ')}" if alert.windows else ""
-            kind = alert.severity or "burn-rate"
-            found.append((State.WARNING, f"A {kind} alert fires: it burns too fast{over}."))
+    firing = [a for a in alerts if a.state == "firing" and a.kind == "burn_rate"]
+    for alert in sorted(firing, key=_by_urgency):
+        over = f" over {alert.windows.replace('/', ' and ')}" if alert.windows else ""
+        kind = alert.severity or "burn-rate"
+        found.append((State.WARNING, f"A {kind} alert fires: it burns too fast{over}."))
     return found
+
+
+def _by_urgency(alert: Alert) -> tuple[int, float, str]:
+    """Order pages before tickets, and each by how long it fires."""
+    rank = _URGENCY.index(alert.severity) if alert.severity in _URGENCY else len(_URGENCY)
+    return rank, math.inf if alert.since is None else alert.since, alert.windows
 
 
 def length_in_words(seconds: float) -> str:

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 __all__ = [
+    "Access",
     "Component",
     "ConfigFile",
     "Image",
     "Places",
     "Port",
     "Probe",
+    "Reload",
     "Resources",
     "Secret",
     "StackPlan",
@@ -58,11 +60,53 @@ class Port(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """Ask a component for its health: `GET path` on one of its ports answers 2xx."""
+    """
+    Ask a component for its health: `GET path` on one of its ports answers 2xx.
+
+    Args:
+        path: Empty where the port speaks no HTTP: then a connection is the answer.
+        command: Asks the same inside the image; empty where the image has nothing to ask with.
+    """
 
     port: str
     path: str
     startup_seconds: int = 60
+    command: tuple[str, ...] = ()
+
+
+class Access(NamedTuple):
+    """
+    Say how the ports that people use are reached.
+
+    Args:
+        tls: They speak TLS; the certificate is the stack's `tls.crt`, signed by its `ca.crt`.
+        user: Of basic authentication; empty for none.
+        password: Name of the secret with that user's password.
+        token: Name of the secret with a bearer token; empty for none.
+    """
+
+    tls: bool = False
+    user: str = ""
+    password: str = ""
+    token: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """Return `http` or `https`."""
+        return "https" if self.tls else "http"
+
+
+class Reload(NamedTuple):
+    """
+    Say how a running component takes a changed configuration; by neither, it is restarted.
+
+    Args:
+        path: To `POST` to, on the port of the probe.
+        signal: To send, such as `HUP`.
+    """
+
+    path: str = ""
+    signal: str = ""
 
 
 class Resources(NamedTuple):
@@ -102,18 +146,28 @@ class Secret(NamedTuple):
         name: Its file in the folder of secrets, and its name in every target.
         path: Where the component reads it.
         generated: Random content is fine: made at the first `up`, kept ever after.
+        purpose: What it is, for the list of what the user has to provide.
+        derived: Made of other secrets (`slo.stack.secrets` knows how), so never asked for.
     """
 
     name: str
     path: str
     generated: bool = False
+    purpose: str = ""
+    derived: bool = False
 
 
 class ConfigFile(NamedTuple):
-    """Hold one configuration file: where the component reads it, and its text."""
+    """
+    Hold one configuration file: where the component reads it, and its text.
+
+    Args:
+        name: Relative to the component's own folder of configuration, with forward slashes.
+    """
 
     path: str
     text: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +186,11 @@ class Component:
         replicas: How many run side by side; only for parts without state of their own.
         user: Numeric user and group of the image.
         optional: The stack does its main work without it.
+        access: How the exposed ports are reached.
+        reload: How a changed configuration is taken.
+        scalable: Any number of it may run side by side, so it can be scaled by load.
+        extra_hosts: Names that the component must be able to resolve beside the stack's own.
+        every_node: One runs beside the programs on each machine.
     """
 
     name: str
@@ -151,6 +210,23 @@ class Component:
     replicas: int = 1
     user: int = 65534
     optional: bool = False
+    access: Access = field(default_factory=Access)
+    reload: Reload = field(default_factory=Reload)
+    scalable: bool = False
+    extra_hosts: tuple[str, ...] = ()
+    every_node: bool = False
+
+    def port(self, name: str) -> Port:
+        """
+        Return the port called *name*.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for port in self.ports:
+            if port.name == name:
+                return port
+        raise KeyError(name)
 
 
 class Places(Protocol):
@@ -194,3 +270,7 @@ class StackPlan:
             if component.name == name:
                 return component
         raise KeyError(name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a component called *name* is part of the stack."""
+        return any(component.name == name for component in self.components)

@@ -94,6 +94,7 @@ def near(series: str, value: float, tolerance: float = 0.005) -> str:
 RATIO_30D = "slo:sli_error:ratio_rate30d"
 
 
+@pytest.mark.slow
 def test_busy_hours_weigh_more_than_quiet_ones(tmp_path: Path) -> None:
     """Weigh 23 quiet clean hours and one busy bad hour by their events: 8.1 %, not 0.4 %."""
     scenario = Scenario(tmp_path, spec(EVENTS))

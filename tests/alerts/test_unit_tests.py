@@ -167,7 +167,8 @@ MONTH = [
     ("spec", "options"),
     [
         pytest.param(service(*WEEK, labels={"tier": "gold"}),
-                     {"period": Duration.parse("7d"), "interval": minutes(1)}, id="typed"),
+                     {"period": Duration.parse("7d"), "interval": minutes(1)},
+                     id="typed", marks=pytest.mark.slow),
         pytest.param(service(*MONTH), {}, id="month"),
         pytest.param(service(slo("loose", availability(), "90")), {}, id="objective-of-90"),
         pytest.param(service(slo("quarter", availability(), "95", window="90d")),

@@ -123,6 +123,7 @@ def prometheus(folder: Path, *flags: str, config: str | None = None) -> Iterator
         yield client
 
 
+@pytest.mark.slow
 @needs_prometheus
 class TestBlocks:
     def test_day_one_shows_thirty_days(self, spec: Path, tmp_path: Path) -> None:
@@ -306,6 +307,7 @@ def evaluated_by_vmalert(url: str, rules: Path, client: PrometheusClient) -> flo
     return found
 
 
+@pytest.mark.slow
 @needs_victoria_metrics
 class TestRemoteWrite:
     def test_day_one_shows_what_was(self, spec: Path, tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ WINDOW = "slo:window_error_budget_remaining:ratio"
     ("zone", "begin"),
     [("Europe/Berlin", "2026-09-28T00:00"), ("America/New_York", "2026-10-25T00:00")],
 )
+@pytest.mark.slow
 def test_month_week_and_quarter_count_since_local_midnight(
     history: Any, compile_rules: Any, zone: str, begin: str
 ) -> None:

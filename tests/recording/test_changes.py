@@ -249,6 +249,7 @@ def failures(prometheus: PrometheusClient, region: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_rule_fails_when_a_label_of_the_user_changes(tmp_path: Path) -> None:
     """Neither after a reload nor after a restart, when series with both labels are there."""
     config = prometheus_config(rule_files=[tmp_path / "rules.yaml"])

@@ -115,6 +115,33 @@ class TestLife:
             assert "second" == engine.gate("shop")["policy_name"]
 
 
+    def test_takes_new_specs_and_keeps_the_old_ones_when_these_are_wrong(
+        self, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "specs"
+        folder.mkdir()
+        spec = folder / "shop.yaml"
+        spec.write_text(SPEC)
+        with running(tmp_path, "--specs", str(folder)) as engine:
+
+            def names() -> list[str]:
+                return [slo["key"] for slo in engine.ask("/v1/slos")[1]["slos"]]
+
+            def reload(text: str) -> None:
+                spec.write_text(text)
+                engine.process.send_signal(signal.SIGHUP)
+
+            assert ["shop/requests"] == names()
+            reload(SPEC.replace("requests", "orders"))
+            assert eventually(lambda: names() == ["shop/orders"])
+            reload(SPEC.replace("objective: 99.9", "objective: 199.9"))
+            assert eventually(lambda: "nothing was reloaded" in engine.log)
+            assert "shop.yaml:5" in engine.log
+            assert ["shop/orders"] == names()
+            reload(SPEC.replace("objective: 99.9", "objective: 99.5"))
+            assert eventually(lambda: engine.ask("/v1/slos")[1]["slos"][0]["objective"] == 99.5)
+
+
 class TestStart:
     def test_is_refused_where_others_could_come_in(self, tmp_path: Path) -> None:
         code, words = refused(tmp_path, "--listen", "0.0.0.0:0")

@@ -95,7 +95,8 @@ class TestStream:
     def test_shows_that_it_lives(self, tmp_path: Path) -> None:
         with served(tmp_path, shop(), heartbeat=0.1) as server, listening(server) as listener:
             server.api.now = NOW + 77
-            assert 77 == listener.until("age")["age"]
+            data = listener.until("age")
+            assert (77, 900, False) == (data["age"], data["stale_after"], data["stale"])
 
     def test_ends_when_the_engine_stops(self, server: Served) -> None:
         with listening(server) as listener:

@@ -137,6 +137,7 @@ class TestWithPrometheus:
         assert 1.0 == points[0]["remaining"]
         assert slo["budget"]["remaining"] == pytest.approx(points[-1]["remaining"], abs=0.05)
 
+    @pytest.mark.slow
     def test_clients_cost_the_server_nothing(
         self, engine: Engine, prometheus: PrometheusClient
     ) -> None:
@@ -164,6 +165,7 @@ class TestWithPrometheus:
 
         assert 0 < crowded <= 1.5 * alone + 10
 
+    @pytest.mark.slow
     def test_answers_as_ever_while_the_server_hangs(
         self, engine: Engine, prometheus: PrometheusClient
     ) -> None:

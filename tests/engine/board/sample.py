@@ -28,12 +28,24 @@ from slo.engine.status.model import (
     Snapshot,
     SourceHealth,
     State,
+    Threshold,
 )
 
 DAY, HOUR = 86_400.0, 3_600.0
 PERIOD = 30 * DAY
 SOURCE = "prometheus"
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+PAGE_QUICK, PAGE_SLOW = Threshold("page", 14.4), Threshold("page", 6.0)
+TICKET_QUICK, TICKET_SLOW = Threshold("ticket", 3.0), Threshold("ticket", 1.0)
+THRESHOLDS = (
+    (PAGE_QUICK,),
+    (PAGE_SLOW,),
+    (PAGE_QUICK,),
+    (TICKET_QUICK,),
+    (PAGE_SLOW, TICKET_SLOW),
+    (TICKET_QUICK,),
+    (TICKET_SLOW,),
+)
 
 SERVICES = [
     "accounts",
@@ -170,7 +182,7 @@ def _status(
             remaining * ratio * PERIOD / 60,
         ),
         sli=1 - bad / total,
-        burn_rates=tuple(map(BurnRate, WINDOWS, rates)),
+        burn_rates=tuple(map(BurnRate, WINDOWS, rates, THRESHOLDS)),
         alerts=_alerts(service, name, evaluated, pages, tickets, rates),
         exhaustion=_exhaustion(remaining, burn),
         corrections=(AppliedCorrection("cor-7", "exclude", 812.0, 41_230.0),)

@@ -198,6 +198,7 @@ class TestDetail:
 
 
 class TestWall:
+    @pytest.mark.slow
     def test_turns_its_pages_and_fits_the_screen(
         self, opened: Open, engine: Served, complaints: list[str]
     ) -> None:

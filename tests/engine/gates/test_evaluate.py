@@ -22,6 +22,8 @@ from slo.engine.gates.incidents import Incident
 from slo.engine.gates.policy import DEFAULT_POLICY, GatePolicy
 from slo.engine.gates.reason_codes import CODES, Code
 from slo.engine.gates.request import GateRequest
+from slo.engine.gates.verdict_github import commands
+from slo.engine.gates.verdict_text import lines
 from slo.engine.ledger.records import Freeze, Override, Target
 from slo.engine.status.model import Budget, Period, SloStatus, State
 
@@ -129,6 +131,33 @@ class TestBudget:
         perfect = replace(status(None), budget=Budget(0.0, remaining_events=left_events))
 
         assert verdict == ask(perfect).verdict
+
+
+class TestWords:
+    def test_the_same_override_of_several_slos_is_told_once(self) -> None:
+        """For people; every SLO has its reason for programs."""
+        override = Override("o", Target(), "allow", "Needed.", "ann", NOW - 1, NOW + 5)
+        decision = ask(status(-0.5), status(-0.1, name="latency"), overrides=[override])
+
+        told = [reason.message for reason in decision.told]
+        assert 2 == sum(reason.code == "override_allows" for reason in decision.reasons)
+        assert 1 == sum("Overridden by ann" in message for message in told)
+        assert 1 == "\n".join(lines(decision, color=False)).count("Overridden by ann")
+        assert 1 == "\n".join(commands(decision)).count("Overridden by ann")
+
+    def test_an_age_just_above_the_limit_does_not_contradict_itself(self) -> None:
+        by = policy("max_age: 35s\nfresh_for: 30s")
+        near, far = (ask(status(age=age), by=by).reasons[0].message for age in (35.2, 95.0))
+
+        assert "a little more than 35 s old; the policy relies on none older than 35 s" in near
+        assert "1 min 35 s old; the policy relies on none older than 35 s" in far
+
+    def test_a_burn_rate_just_above_its_limit_shows_so(self) -> None:
+        by = policy("rules: [{name: all, burn_rates: [{window: 1h, above: 14.4}]}]")
+        decision = ask(status(burn=14.402), by=by)
+
+        assert "burns 14.402 times as fast" in decision.reasons[0].message
+        assert "the limit is 14.4." in decision.reasons[0].message
 
 
 class TestRecovery:

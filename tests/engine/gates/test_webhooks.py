@@ -90,6 +90,9 @@ class TestFlagger:
             {"name": "a" * 500},
             {"name": "a", "metadata": []},
             {"name": "a", "metadata": {"cause": 5}},
+            {"name": "a", "metadata": {"eventMessage": 5}},
+            {"name": "a", "namespace": False},
+            {"name": "a", "phase": 5},
         ],
     )
     def test_what_is_wrong_is_refused(self, body: object) -> None:

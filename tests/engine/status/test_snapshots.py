@@ -142,6 +142,27 @@ class TestStates:
         assert ("A page alert fires: it burns too fast over 1h and 5m.",) == status.reasons
         assert 0.4 == pytest.approx(status.alerts[0].value)
 
+    def test_pages_come_first(self) -> None:
+        """Whatever the order of the server, the reason that matters most is the first one."""
+        pairs = (("3d", "6h", "ticket"), ("6h", "30m", "page"), ("1d", "2h", "ticket"))
+        found = tuple(
+            series(
+                "ALERTS",
+                1,
+                IDENTITY,
+                alertstate="firing",
+                sloth_severity=severity,
+                slo_alert="burn_rate",
+                long_window=long,
+                short_window=short,
+            )
+            for long, short, severity in pairs
+        )
+
+        reasons = status_of(alerts=found).reasons
+
+        assert ["page", "ticket", "ticket"] == [reason.split()[1] for reason in reasons]
+
     def test_pending_alert(self) -> None:
         """An alert that is pending changes nothing."""
         alert = series("ALERTS", 1, IDENTITY, alertstate="pending", sloth_severity="page")
@@ -243,6 +264,27 @@ slos:
             status.owner,
         )
         assert status.revision is not None
+
+    def test_tells_from_where_on_somebody_is_told(self, write_spec: Any) -> None:
+        """Each window has the limits of the alerts that look at it, pages first."""
+        status = status_of({"declared": self.declared(write_spec, self.SPEC)})
+
+        assert {
+            "5m": [("page", 14.4)],
+            "30m": [("page", 6.0)],
+            "1h": [("page", 14.4)],
+            "2h": [("ticket", 3.0)],
+            "6h": [("page", 6.0), ("ticket", 1.0)],
+            "1d": [("ticket", 3.0)],
+            "3d": [("ticket", 1.0)],
+        } == {b.window: [(t.severity, t.rate) for t in b.thresholds] for b in status.burn_rates}
+
+    def test_alerts_that_are_switched_off_have_no_limits(self, write_spec: Any) -> None:
+        """Without pages there are those of tickets alone."""
+        text = self.SPEC + "    alerting: {page: false}\n"
+        status = status_of({"declared": self.declared(write_spec, text)})
+
+        assert {"ticket"} == {t.severity for b in status.burn_rates for t in b.thresholds}
 
     def test_declared_but_silent(self, write_spec: Any) -> None:
         """An SLO that records nothing shows as one without data."""

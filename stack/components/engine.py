@@ -1,0 +1,109 @@
+"""Describe the engine: it serves budgets, gates and the board."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slo.stack.components.context import CA, TLS_CERTIFICATE, TLS_KEY, Context
+from slo.stack.components.model import Component, ConfigFile, Port, Probe, Reload, Secret, Volume
+from slo.stack.components.postgres import SERVICE_FILE, ledger_url
+from slo.stack.components.reading import read_path, reader
+
+__all__ = ["engine"]
+
+CONFIG, POLICY = "engine.yaml", "policy.yaml"
+
+
+def engine(context: Context) -> Component:
+    """Return the engine; with several replicas the ledger is in PostgreSQL."""
+    name = "engine"
+    places = context.places
+    access = context.access(name)
+    shared = context.has("postgres")
+    secrets: list[Secret] = [
+        *context.tls_secrets(name),
+        *context.client_secrets(name, reader(context)),
+    ]
+    server = reader(context)
+    if context.access(server).tls:
+        secrets.append(
+            context.secret(name, f"{server}-login", f"how to log in on {server}", derived=True)
+        )
+    if shared:
+        secrets.append(context.secret(name, SERVICE_FILE, "how to reach the ledger", derived=True))
+    configs = [context.config(name, CONFIG, context.yaml(_config(context)))]
+    configs += _inputs(context)
+    http = context.port(name, "http")
+    return Component(
+        name=name,
+        role="serves budgets, gates and the board",
+        image=context.image(name),
+        program="slo",
+        arguments=("serve", "--config", places.config(name, CONFIG)),
+        environment={"PGSERVICEFILE": places.secret(name, SERVICE_FILE)} if shared else {},
+        ports=context.ports(name),
+        probe=Probe("http", "/readyz", 60, _health_command(http, access.scheme)),
+        resources=context.resources(name, 0.25, 256, 512),
+        configs=tuple(configs),
+        volumes=() if shared else (Volume("engine-data", places.data(name), 5),),
+        secrets=tuple(dict.fromkeys(secrets)),
+        check=("slo", "validate", places.config(name, "specs")) if context.compiled.sources else (),
+        needs=context.needs("postgres", reader(context)),
+        replicas=context.settings.replica_count(name),
+        access=access,
+        reload=Reload(signal="HUP"),
+        scalable=shared,
+    )
+
+
+def _inputs(context: Context) -> list[ConfigFile]:
+    """Return the specs and the gate policy, which the engine reads itself."""
+    name = "engine"
+    sources = context.compiled.sources
+    files = [context.config(name, f"specs/{path}", sources[path]) for path in sorted(sources)]
+    if context.compiled.policy is not None:
+        files.append(context.config(name, POLICY, context.compiled.policy))
+    return files
+
+
+def _config(context: Context) -> dict[str, Any]:
+    name = "engine"
+    places = context.places
+    access = context.access(name)
+    server = reader(context)
+    source: dict[str, Any] = {
+        "url": context.url(server, "http", read_path(server)),
+        "name": server,
+    }
+    if context.access(server).tls:
+        source["ca-file"] = places.secret(name, CA)
+        source["basic-auth-file"] = places.secret(name, f"{server}-login")
+    config: dict[str, Any] = {"source": [source]}
+    if context.compiled.sources:
+        config["specs"] = [places.config(name, "specs")]
+    if context.compiled.policy is not None:
+        config["policy"] = places.config(name, POLICY)
+    config["listen"] = places.listen(name, "http")
+    config["ledger"] = (
+        ledger_url() if context.has("postgres") else f"sqlite:///{places.data(name)}/ledger.db"
+    )
+    if access.tls:
+        config["tls-cert"] = places.secret(name, TLS_CERTIFICATE)
+        config["tls-key"] = places.secret(name, TLS_KEY)
+    elif not config["listen"].startswith(("127.0.0.1:", "[::1]:")):
+        # Inside the stack's own network, published on the loopback address only.
+        config["insecure-no-auth"] = True
+    if context.has("collector-agent"):
+        config["otlp"] = context.url("collector-agent", "otlp-http")
+    config["log-format"] = "json"
+    return config
+
+
+def _health_command(port: Port, scheme: str) -> tuple[str, ...]:
+    # It asks itself, under a name that no certificate has.
+    code = (
+        "import ssl, urllib.request as r; "
+        f"r.urlopen('{scheme}://localhost:{port.number}/readyz', timeout=4"
+        + (", context=ssl._create_unverified_context())" if scheme == "https" else ")")
+    )
+    return ("python", "-c", code)

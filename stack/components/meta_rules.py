@@ -1,0 +1,164 @@
+"""Make the alerts that watch the stack itself: a watcher that fails is silent otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slo import conventions as names
+from slo.alerts.model import AlertingRule, Rule, RuleGroup
+from slo.alerts.rules_yaml import groups_yaml
+from slo.artifact import GENERATED
+from slo.duration import Duration, minutes
+from slo.stack.components.context import Context
+
+__all__ = ["DEADMAN", "META_RULES_FILE", "meta_groups", "meta_rules"]
+
+META_RULES_FILE = "slostack-stack.yaml"
+# Fires always: who does not hear of it any more knows that the whole path is broken.
+DEADMAN = "Watchdog"
+_GROUP = "slostack-stack"
+
+
+def meta_rules(context: Context) -> str:
+    """Return the file of rules that watch the stack of *context*."""
+    header = f"{GENERATED} for the stack `{context.settings.name}`. Do not edit.\n"
+    return header + "".join(groups_yaml(meta_groups(context.present)))
+
+
+def meta_groups(present: frozenset[str]) -> list[RuleGroup]:
+    """Return the groups of rules for a stack of the components *present*."""
+    rules: list[Rule] = [_deadman(), *_targets()]
+    for component, make in _OF_COMPONENTS.items():
+        if component in present:
+            rules += make()
+    return [RuleGroup(_GROUP, rules)]
+
+
+def _alert(
+    alert: str,
+    expr: str,
+    title: str,
+    summary: str,
+    do: str,
+    *,
+    severity: str = "ticket",
+    for_: Duration | None = None,
+) -> AlertingRule:
+    return AlertingRule(
+        alert=alert,
+        expr=expr,
+        labels={names.LABEL_SEVERITY: severity, names.LABEL_ALERT_KIND: "stack"},
+        annotations={"title": f"({severity}) {title}", "summary": summary, "description": do},
+        for_=for_,
+    )
+
+
+def _deadman() -> AlertingRule:
+    return AlertingRule(
+        alert=DEADMAN,
+        expr="vector(1)",
+        labels={names.LABEL_SEVERITY: "none", names.LABEL_ALERT_KIND: "deadman"},
+        annotations={
+            "title": "The path of alerts works",
+            "summary": "This alert fires always. When it stops, no other alert gets through.",
+        },
+    )
+
+
+def _targets() -> Iterator[Rule]:
+    yield _alert(
+        "StackPartDown",
+        "up == 0",
+        "{{ $labels.job }} is down",
+        "{{ $labels.job }} at {{ $labels.instance }} has not answered for 5 minutes.",
+        "See what it says: `slo stack status`, then its log.",
+        for_=minutes(5),
+    )
+
+
+def _of_prometheus() -> Iterator[Rule]:
+    yield _alert(
+        "StackPrometheusConfigRefused",
+        "prometheus_config_last_reload_successful == 0",
+        "Prometheus runs on an old configuration",
+        "The last reload failed: new rules are not evaluated.",
+        "Its log names the mistake; `promtool check config` finds it too.",
+        for_=minutes(5),
+    )
+    yield _alert(
+        "StackAlertsNotSent",
+        "increase(prometheus_notifications_dropped_total[5m]) > 0",
+        "Prometheus cannot send alerts",
+        "Alerts were dropped on the way to Alertmanager: pages are lost.",
+        "Is Alertmanager up, and does Prometheus know its address (page /status)?",
+        severity="page",
+        for_=minutes(2),
+    )
+    yield _alert(
+        "StackStorageFailing",
+        "increase(prometheus_tsdb_compactions_failed_total[3h]) > 0 "
+        "or increase(prometheus_tsdb_wal_corruptions_total[3h]) > 0",
+        "Prometheus cannot write its data",
+        "Compactions failed or the log was damaged within three hours.",
+        "Most often the disk is full: see the free space of its volume.",
+    )
+
+
+def _of_alertmanager() -> Iterator[Rule]:
+    yield _alert(
+        "StackNotificationsFailing",
+        "sum by (instance, integration) (increase(alertmanager_notifications_failed_total[5m])) "
+        "> 0",
+        "Alertmanager cannot notify by {{ $labels.integration }}",
+        "Notifications by {{ $labels.integration }} failed: people may not hear of an outage.",
+        "Its log has the answer of the receiver. Check the secret and the address.",
+        severity="page",
+        for_=minutes(5),
+    )
+    yield _alert(
+        "StackAlertmanagerConfigRefused",
+        "alertmanager_config_last_reload_successful == 0",
+        "Alertmanager runs on an old configuration",
+        "The last reload failed: new routes and receivers do not count.",
+        "Its log names the mistake; `amtool check-config` finds it too.",
+        for_=minutes(5),
+    )
+
+
+def _of_engine() -> Iterator[Rule]:
+    yield _alert(
+        "StackEngineReadsNothing",
+        "max by (job) (slo_engine_snapshot_age_seconds) > 600",
+        "The engine's numbers are old",
+        "No replica of the engine has read anything for {{ $value | humanizeDuration }}: gates "
+        "will answer `unknown`.",
+        "Is its source up? The engine's page /v1/sources and its log say what failed.",
+        for_=minutes(5),
+    )
+    yield _alert(
+        "StackLedgerDown",
+        "slo_engine_ledger_up == 0",
+        "The ledger cannot be written",
+        "Decisions wait in memory, and corrections and overrides are refused.",
+        "SQLite: is the disk full? PostgreSQL: is it up, and is the password right?",
+        for_=minutes(5),
+    )
+
+
+def _of_loki() -> Iterator[Rule]:
+    yield _alert(
+        "StackLogsRefused",
+        "sum by (reason) (increase(loki_discarded_samples_total[10m])) > 0",
+        "Loki refuses log lines",
+        "Lines are dropped: {{ $labels.reason }}.",
+        "Raise the limit of that name in the configuration of Loki, or send less.",
+        for_=minutes(10),
+    )
+
+
+_OF_COMPONENTS = {
+    "prometheus": _of_prometheus,
+    "alertmanager": _of_alertmanager,
+    "engine": _of_engine,
+    "loki": _of_loki,
+}

@@ -1,0 +1,32 @@
+"""Know which component answers queries, whatever stores the samples."""
+
+from __future__ import annotations
+
+from slo.stack.components.context import Context
+
+__all__ = ["read_path", "reader", "writer", "writer_path"]
+
+_PREFERRED = ("prometheus", "victoria-metrics", "vmselect", "mimir")
+_READ_PATHS = {"vmselect": "/select/0/prometheus", "mimir": "/prometheus"}
+_WRITERS = ("prometheus", "victoria-metrics", "vminsert", "mimir")
+_WRITE_PATHS = {"vminsert": "/insert/0/prometheus/api/v1/write", "mimir": "/api/v1/push"}
+
+
+def reader(context: Context) -> str:
+    """Return the component that answers PromQL."""
+    return next(name for name in _PREFERRED if context.has(name))
+
+
+def read_path(component: str) -> str:
+    """Return what stands before `/api/v1/query` on *component*."""
+    return _READ_PATHS.get(component, "")
+
+
+def writer(context: Context) -> str:
+    """Return the component that takes samples by remote write."""
+    return next(name for name in _WRITERS if context.has(name))
+
+
+def writer_path(component: str) -> str:
+    """Return the path of remote write on *component*."""
+    return _WRITE_PATHS.get(component, "/api/v1/write")
