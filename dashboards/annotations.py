@@ -12,7 +12,7 @@ from slo.dashboards.queries import Scope
 
 __all__ = ["ENGINE_SERIES", "annotations"]
 
-# The names are those of `slo.engine.api.metrics`, which tests compare.
+# The names are those of `slo.engine.api.standing_metrics`, which tests compare.
 _DECIDED = "slo_engine_last_decision_time_seconds"
 _CORRECTION = "slo_engine_correction_active"
 _FREEZE = "slo_engine_freeze_active"
@@ -50,7 +50,7 @@ def annotations(scope: Scope, service: str, slo: str = "") -> tuple[Annotation, 
         ),
         Annotation(
             "Corrections",
-            f"{_CORRECTION}{{{scope.matchers}}}",
+            f"{_CORRECTION}{{{target}}}",
             "Correction: {{category}}",
             "{{effect}} {{reason}}",
             "purple",

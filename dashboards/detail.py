@@ -24,7 +24,7 @@ from slo.dashboards.model import (
 )
 from slo.dashboards.queries import Scope
 
-__all__ = ["detail_dashboard"]
+__all__ = ["detail_dashboard", "detail_panels"]
 
 _SCOPE = Scope(f'{names.LABEL_SERVICE}="$service",{names.LABEL_SLO}="$slo"')
 
@@ -32,6 +32,20 @@ _SCOPE = Scope(f'{names.LABEL_SERVICE}="$service",{names.LABEL_SLO}="$slo"')
 def detail_dashboard() -> Dashboard:
     """Return the dashboard with the variables service, SLO and group."""
     scope = _SCOPE
+    return Dashboard(
+        uid=DETAIL,
+        title="SLO detail",
+        description="One objective in full; choose service and SLO at the top.",
+        panels=detail_panels(scope),
+        tags=("slo", "slostack"),
+        variables=_variables(),
+        annotations=annotations(scope, "$service", "$slo"),
+        links=(Link("All SLOs", address(OVERVIEW), "The overview"),),
+    )
+
+
+def detail_panels(scope: Scope) -> tuple[Panel, ...]:
+    """Return the panels of one SLO of which nothing but its series is known."""
     rows = [
         [
             _sli_stat(scope),
@@ -45,16 +59,7 @@ def detail_dashboard() -> Dashboard:
         [_windows(scope)],
         [panels.alert_timeline(scope)],
     ]
-    return Dashboard(
-        uid=DETAIL,
-        title="SLO detail",
-        description="One objective in full; choose service and SLO at the top.",
-        panels=arranged(rows),
-        tags=("slo", "slostack"),
-        variables=_variables(),
-        annotations=annotations(scope, "$service", "$slo"),
-        links=(Link("All SLOs", address(OVERVIEW), "The overview"),),
-    )
+    return arranged(rows)
 
 
 def _variables() -> tuple[Variable, ...]:

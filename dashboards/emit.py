@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from slo.artifact import Artifact
 from slo.dashboards.model import Dashboard
+from slo.errors import ToolError
 from slo.plan import ServicePlan, SloPlan, SpecSet
 
-__all__ = ["FOLDER", "KIND", "available", "file_dashboards", "shared_dashboards"]
+__all__ = ["FOLDER", "KIND", "MISSING", "available", "file_dashboards", "shared_dashboards"]
 
 FOLDER = "dashboards"
 KIND = "dashboards"
+MISSING = "need the extra `dashboards`: pip install 'slostack[dashboards]'"
 
 
 def available() -> bool:
@@ -26,6 +28,9 @@ def file_dashboards(services: Iterable[ServicePlan], *, exact: bool) -> list[Art
 
     Args:
         exact: Rules are made by profile `exact`.
+
+    Raises:
+        ToolError: The extra `dashboards` is not installed.
     """
     from slo.dashboards.slo_page import slo_dashboard
 
@@ -41,6 +46,9 @@ def shared_dashboards(specs: SpecSet) -> list[Artifact]:
     Return the overview, the detail, and a dashboard for each service and each team.
 
     A service may stand in several files, so these can only be made when all are read.
+
+    Raises:
+        ToolError: The extra `dashboards` is not installed.
     """
     from slo.dashboards.detail import detail_dashboard
     from slo.dashboards.walls import overview_dashboard, service_dashboard, team_dashboard
@@ -69,7 +77,9 @@ def _by(plans: Sequence[SloPlan], keys: Sequence[str]) -> dict[str, list[SloPlan
 
 
 def _artifact(stem: str, dashboard: Dashboard) -> Artifact:
-    from slo.dashboards.grafana import dashboard_text
-
+    try:
+        from slo.dashboards.grafana import dashboard_text
+    except ImportError as error:
+        raise ToolError(f"dashboards {MISSING}") from error
     # A file name takes no slash; owners are free text.
     return Artifact(f"{FOLDER}/{stem.replace('/', '-')}.json", KIND, dashboard_text(dashboard))

@@ -8,14 +8,21 @@ comes first, so that a file of ours can be told from others.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from string import ascii_uppercase
 from typing import Any
 
-from grafana_foundation_sdk.models import bargauge, common, stat, statetimeline, table, text
-from grafana_foundation_sdk.models import dashboard as sdk
+from grafana_foundation_sdk.models import (
+    bargauge,
+    common,
+    stat,
+    statetimeline,
+    table,
+    text,
+    timeseries,
+)
 from grafana_foundation_sdk.models import prometheus as prometheus_query
-from grafana_foundation_sdk.models import timeseries
 
 from slo.dashboards.model import (
     Annotation,
@@ -31,7 +38,12 @@ from slo.dashboards.model import (
     Variable,
 )
 
-__all__ = ["dashboard_text", "grafana_dashboard", "plain_json"]
+with warnings.catch_warnings():
+    # The SDK would rather see version 2, which provisioned files and older servers do not take.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.models import dashboard as sdk
+
+__all__ = ["dashboard_text", "grafana_dashboard", "panel_json", "plain_json"]
 
 # A variable, so that a dashboard works whatever the data source is called.
 _DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -43,12 +55,22 @@ _NUMBERS = sdk.ThresholdsMode.ABSOLUTE
 def dashboard_text(dashboard: Dashboard) -> str:
     """Return *dashboard* as the text of its file; the same for the same content."""
     content = plain_json(grafana_dashboard(dashboard))
+    for variable in content["templating"]["list"]:
+        # The SDK sets these for every variable; only those of type `interval` have them.
+        for key in ("auto", "auto_min", "auto_count"):
+            variable.pop(key, None)
     uid = content.pop("uid")
     panels = content.pop("panels")
     lines = [f'  "uid": {_compact(uid)},']
     lines += [f'  "{key}": {_compact(value)},' for key, value in sorted(content.items())]
     shown = ",\n".join(_panel_text(panel) for panel in panels)
     return "{\n" + "\n".join(lines) + f'\n  "panels": [\n{shown}\n  ]\n}}\n'
+
+
+def panel_json(panel: Panel) -> dict[str, Any]:
+    """Return one panel as plain dictionaries and lists."""
+    found: dict[str, Any] = plain_json(_panel(panel))
+    return found
 
 
 def _panel_text(panel: dict[str, Any]) -> str:
@@ -72,7 +94,7 @@ def plain_json(value: Any) -> Any:
 
 
 def grafana_dashboard(dashboard: Dashboard) -> sdk.Dashboard:
-    """Return *dashboard* as the SDK's model."""
+    """Return *dashboard* as the SDK's model of version 1, which every Grafana in use reads."""
     return sdk.Dashboard(
         uid=dashboard.uid,
         title=dashboard.title,
@@ -87,7 +109,9 @@ def grafana_dashboard(dashboard: Dashboard) -> sdk.Dashboard:
         templating=sdk.DashboardDashboardTemplating(
             list_val=[_datasource_variable(), *map(_variable, dashboard.variables)]
         ),
-        annotations=sdk.AnnotationContainer(list_val=[*map(_annotation, dashboard.annotations)]),
+        annotations=sdk.AnnotationContainer(
+            list_val=[_stored_annotations(), *map(_annotation, dashboard.annotations)]
+        ),
         links=[_link(link) for link in dashboard.links],
     )
 
@@ -128,6 +152,19 @@ def _variable(variable: Variable) -> sdk.VariableModel:
         include_all=variable.multi,
         all_value=".*" if variable.multi else None,
         current=current,
+    )
+
+
+def _stored_annotations() -> sdk.AnnotationQuery:
+    """Return what people and pipelines have told Grafana itself."""
+    return sdk.AnnotationQuery(
+        name="Annotations & Alerts",
+        datasource=common.DataSourceRef(type_val="grafana", uid="-- Grafana --"),
+        enable=True,
+        hide=True,
+        icon_color="rgba(0, 211, 255, 1)",
+        type_val="dashboard",
+        built_in=1,
     )
 
 

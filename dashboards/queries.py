@@ -118,7 +118,8 @@ def period_sli(scope: Scope) -> str:
     # Without a budget the burn rate is zero or infinite, and infinity times zero is no number.
     ratios = "{" + f'__name__=~"{_PERIODS}",{scope.all}' + "}"
     worst = f"max without ({names.LABEL_WINDOW}) ({ratios})"
-    return f"1 - ({_number(bad)} or {_number(worst)})"
+    # Sloth's burn rate has the label of its window, which `max` has dropped.
+    return f"1 - ({_number(bad)} or ignoring ({names.LABEL_WINDOW}) {_number(worst)})"
 
 
 def current_sli(scope: Scope) -> str:

@@ -27,7 +27,10 @@ __all__ = [
     "sli_plot",
 ]
 
-GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
+GREEN = "green"
+YELLOW = "yellow"
+ORANGE = "orange"
+RED = "red"
 
 # The budget counts as gone at zero, so orange begins just above.
 BUDGET_STEPS = (Step(None, RED), Step(0.0001, ORANGE), Step(0.25, GREEN))

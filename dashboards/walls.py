@@ -200,7 +200,10 @@ def _stats(scope: Scope) -> list[Panel]:
             warning,
         ),
         _stat(
-            "Objectives", "All objectives that have rules.", f"count({queries.known(scope)})", neutral
+            "Objectives",
+            "All objectives that have rules.",
+            f"count({queries.known(scope)})",
+            neutral,
         ),
     ]
 

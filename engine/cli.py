@@ -19,15 +19,18 @@ _COMMANDS = {
     "backfill": "Fill the recorded series from raw history, so that day one shows thirty days.",
     "catalog": "Show the typed indicators, with settings, examples and PromQL.",
     "compile": "Compile specs into Prometheus rules, alerts, tests and Alertmanager routing.",
+    "dashboards": "Bring the compiled dashboards to a Grafana.",
     "demo": "Watch a real outage go from the SLI to the page, on this machine.",
     "explain": "Explain a diagnostic code.",
     "gate": "Ask whether a deployment may go on: budget, burn rates, freezes.",
     "init": "Write a first spec that compiles.",
     "ledger": "Check, repair and move the ledger of the engine.",
+    "packs": "Show the packs of rules for red flags, with settings, alerts and tests.",
     "report": "Report how a week, month or quarter went: objectives, incidents, decisions.",
     "schema": "Print the JSON Schema of a dialect, for editors.",
     "serve": "Serve error budgets and gate decisions: an API, a board and metrics.",
     "simulate": "Show when alerts fire at error rates, or would have fired on real history.",
+    "stack": "Bring up the whole stack that the specs need, and look after it.",
     "status": "Show how SLOs stand: state, budget left, burn rate, age of the numbers.",
     "test": "Prove with promtool when every alert fires and resets.",
     "token": "Make, list and revoke tokens of the API.",
@@ -37,7 +40,7 @@ _COMMANDS = {
 
 
 # Commands that live on after their work is done.
-_LONG_LIVED = frozenset(("backfill", "demo", "report", "serve", "status"))
+_LONG_LIVED = frozenset(("backfill", "dashboards", "demo", "report", "serve", "status"))
 
 
 class _LazyGroup(click.Group):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from slo.alert_windows import builtin_policies, is_catalog, read_catalog
 from slo.alerts.emit import EmitOptions, FileOutput, emit_file, health_artifacts
+from slo.alerts.packs.documents import compile_packs, is_packs
 from slo.artifact import GENERATED, Artifact
 from slo.burnrate import AlertPolicy
 from slo.checks.identity import check_identities
@@ -36,6 +37,9 @@ from slo.source import Source, parse_documents
 from slo.spec.context import ReadContext
 from slo.spec.registry import read_document
 from slo.version import __version__
+
+if TYPE_CHECKING:
+    from slo.telemetry import TelemetryPlan
 
 __all__ = [
     "CompileResult",
@@ -90,14 +94,17 @@ class FileResult(Generic[T]):
     Args:
         outputs: Path of each artifact with what the sink made of it.
         policies: Gate policies among the specs; nothing is compiled from them.
+        packs: Rules and tests of packs among the specs; `None` if there are no packs.
         source: The file's text, when something is wrong with it.
     """
 
     services: tuple[ServicePlan, ...] = ()
     owners: tuple[Owner, ...] = ()
+    telemetry: tuple[TelemetryPlan, ...] = ()
     diagnostics: list[Diagnostic] = field(default_factory=list)
     outputs: list[tuple[str, T]] = field(default_factory=list)
     policies: list[ReadPolicy] = field(default_factory=list)
+    packs: list[Artifact] | None = None
     source: Source | None = None
 
 
@@ -193,8 +200,14 @@ def compile_file(
         output = FileOutput(_stem(found.relative), found.relative, result.services)
         artifacts, diagnostics = emit_file(output, environment.emit, environment.plugins)
         result.diagnostics += diagnostics
+        if "dashboards" in environment.options.kinds and not has_errors(diagnostics):
+            from slo.dashboards.emit import file_dashboards
+
+            artifacts += file_dashboards(result.services, exact=environment.options.exact)
         result.outputs = [(artifact.path, sink(artifact)) for artifact in artifacts]
-    if result.diagnostics or found.shown == STDIN_SHOWN:
+    if result.packs and not has_errors(result.diagnostics):
+        result.outputs += [(artifact.path, sink(artifact)) for artifact in result.packs]
+    if result.diagnostics or result.packs or found.shown == STDIN_SHOWN:
         result.source = source
     return result
 
@@ -219,12 +232,17 @@ def _read(source: Source, environment: Environment) -> FileResult[T]:
         if is_policy(document.root):
             result.policies.append(policy_document(document, result.diagnostics))
             continue
+        if is_packs(document.root):
+            packs, problems = compile_packs(document, environment.emit)
+            result.packs = [*(result.packs or ()), *packs]
+            result.diagnostics += problems
+            continue
         found = read_document(document, context)
-        specs = SpecSet(specs.services + found.services, specs.owners + found.owners)
+        specs = specs.joined(found)
     checks = CheckOptions(options.exact, options.retention)
     for plan in specs.slos:
         result.diagnostics += run_checks(plan, checks)
-    result.services, result.owners = specs.services, specs.owners
+    result.services, result.owners, result.telemetry = specs
     return result
 
 
@@ -242,11 +260,13 @@ def finish(
     """Join the results of all files, and make what belongs to all of them."""
     services = tuple(service for result in results for service in result.services)
     owners = tuple(owner for result in results for owner in result.owners)
-    specs = SpecSet(services, owners)
+    telemetry = tuple(plan for result in results for plan in result.telemetry)
+    specs = SpecSet(services, owners, telemetry)
     diagnostics = [*environment.diagnostics, *(d for r in results for d in r.diagnostics)]
     sources = {**environment.sources, **{r.source.path: r.source for r in results if r.source}}
     policies = [policy for result in results for policy in result.policies]
-    if inputs and not (services or owners or policies or has_errors(diagnostics)):
+    packs = any(result.packs is not None for result in results)
+    if inputs and not (any(specs) or policies or packs or has_errors(diagnostics)):
         span = Span(inputs[0].shown)
         diagnostics.append(Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span))
     diagnostics += check_identities(specs.slos)
@@ -280,7 +300,11 @@ def _collect(results: Sequence[FileResult[T]]) -> tuple[dict[str, T], list[Diagn
             if path in outputs:
                 message = f"two spec files would both be compiled to {path}"
                 hint = "rename one of them: sub-folders become part of the name, joined by `-`"
-                span = Span(result.services[0].source)
+                if result.services:
+                    span = Span(result.services[0].source)
+                else:
+                    assert result.source is not None
+                    span, hint = result.source.start, "give one of the Packs another `name`"
                 collisions.append(Diagnostic("SLO402", Severity.ERROR, message, span, hint))
             outputs[path] = output
     return outputs, collisions
@@ -304,10 +328,24 @@ def _shared_artifacts(
     diagnostics: list[Diagnostic] = []
     if specs.services:
         artifacts += health_artifacts(environment.emit)
+    if "dashboards" in environment.options.kinds:
+        from slo.dashboards.emit import shared_dashboards
+
+        artifacts += shared_dashboards(specs)
     if "alertmanager" in environment.options.kinds and specs.owners:
         from slo.alerts.alertmanager import routing_artifacts
 
         routing, found = routing_artifacts(specs)
         artifacts += routing
         diagnostics += found
+    if "collector" in environment.options.kinds and _speaks_of_telemetry(specs):
+        from slo.collector.emit import collector_artifacts
+
+        configs, found = collector_artifacts(specs)
+        artifacts += configs
+        diagnostics += found
     return artifacts, diagnostics
+
+
+def _speaks_of_telemetry(specs: SpecSet) -> bool:
+    return bool(specs.telemetry) or any(s.telemetry for s in specs.services)

@@ -21,6 +21,8 @@ from slo.errors import OutputError
 __all__ = ["Changes", "Staged", "Staging", "compare", "diff", "write_artifacts"]
 
 _HEADER = GENERATED.encode()
+# JSON has no comments: a dashboard of ours begins with its uid.
+_DASHBOARD = b'{\n  "uid": "slostack-'
 _STAGING = ".slo-"
 
 
@@ -215,15 +217,17 @@ def _replace(staged: list[Staged], folder: Path, removed: Iterable[str]) -> None
 def _ours(folder: Path, folders: Iterable[str]) -> Iterator[str]:
     for name in folders:
         below = folder / name
-        for path in sorted((*below.glob("*.yaml"), *below.glob("copies/*.yaml"))):
+        found = (*below.glob("*.yaml"), *below.glob("copies/*.yaml"), *below.glob("*.json"))
+        for path in sorted(found):
             if _starts_with_header(path):
                 yield path.relative_to(folder).as_posix()
 
 
 def _starts_with_header(path: Path) -> bool:
+    longest = max(_HEADER, _DASHBOARD, key=len)
     try:
         with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+            return file.read(len(longest)).startswith((_HEADER, _DASHBOARD))
     except OSError:
         return False
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slo import conventions
 from slo.burnrate import AlertPolicy
 from slo.diagnostics import Span
 from slo.duration import Duration, days, hours
+
+if TYPE_CHECKING:
+    from slo.telemetry import ServiceTelemetry, TelemetryPlan
 
 __all__ = [
     "AlertMeta",
@@ -287,6 +290,7 @@ class ServicePlan(NamedTuple):
     slos: tuple[SloPlan, ...]
     source: str
     kubernetes: KubernetesMeta | None = None
+    telemetry: ServiceTelemetry | None = None
 
 
 class Receiver(NamedTuple):
@@ -317,6 +321,15 @@ class SpecSet(NamedTuple):
 
     services: tuple[ServicePlan, ...] = ()
     owners: tuple[Owner, ...] = ()
+    telemetry: tuple[TelemetryPlan, ...] = ()
+
+    def joined(self, other: SpecSet) -> SpecSet:
+        """Return everything of both."""
+        return SpecSet(
+            self.services + other.services,
+            self.owners + other.owners,
+            self.telemetry + other.telemetry,
+        )
 
     @property
     def slos(self) -> tuple[SloPlan, ...]:

@@ -11,7 +11,7 @@ from slo.duration import Duration
 __all__ = ["ENGINES", "LOOPBACK", "OPTIONAL_PARTS", "Deadman", "Exposure", "StackSettings"]
 
 LOOPBACK = "127.0.0.1"
-ENGINES = ("prometheus", "victoria-metrics", "mimir")
+ENGINES = ("prometheus", "victoria-metrics")
 # Parts that a settings file may leave out.
 OPTIONAL_PARTS = ("alertmanager", "collector", "engine", "grafana", "jaeger", "loki")
 
@@ -74,6 +74,8 @@ class StackSettings:
         data: Folder of the data, on target `local`.
         scrape: Addresses `host:port` to scrape, by job.
         resources: `(cpu, memory limit in MiB)` that replace ours, by component.
+        port_offset: Added to every port that `expose` does not number, so that several stacks
+            fit on one machine.
         deadman: `None` for no dead man's switch outside.
     """
 
@@ -94,6 +96,7 @@ class StackSettings:
     data: str = "data"
     scrape: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resources: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    port_offset: int = 0
     deadman: Deadman | None = None
 
     def exposure(self, component: str) -> Exposure:
@@ -102,6 +105,8 @@ class StackSettings:
 
     def replica_count(self, component: str) -> int:
         """Return how many of *component* run side by side."""
+        if component == "vmstorage":
+            return self.shards
         return self.replicas.get(component, 1)
 
 

@@ -12,6 +12,7 @@ from slo.duration import Duration
 from slo.errors import CompileFailed, ToolError
 from slo.schema import checker
 from slo.source import Source, parse_documents
+from slo.stack.components.plan import component_names
 from slo.stack.components.ports import PORTS, port_number
 from slo.stack.settings import LOOPBACK, OPTIONAL_PARTS, Deadman, Exposure, StackSettings
 
@@ -53,7 +54,7 @@ def read_settings(source: Source, folder: Path) -> StackSettings:
         CompileFailed: They are wrong; the diagnostics say where.
         ToolError: They do not fit each other.
     """
-    documents = [document for document in parse_documents(source)]
+    documents = list(parse_documents(source))
     diagnostics = [found for document in documents for found in document.diagnostics]
     if not has_errors(diagnostics) and (len(documents) != 1 or documents[0].node is None):
         hint = "start it with `version: slo/v1` and `kind: Stack`"
@@ -81,6 +82,7 @@ def _settings(root: Mapping[str, Any], folder: Path) -> StackSettings:
         retention=Duration.parse(metrics["retention"]) if "retention" in metrics else None,
         specs=tuple(root.get("specs", ("specs",))),
         replicas=dict(root.get("replicas", {})),
+        port_offset=root.get("port_offset", 0),
         expose={
             name: Exposure(entry.get("address", LOOPBACK), entry.get("port"))
             for name, entry in root.get("expose", {}).items()
@@ -130,6 +132,12 @@ def _check(settings: StackSettings, path: str) -> None:
                     f"{path}: {component} and {other} would both listen on port {number}; "
                     "give one of them another `port` under `expose`"
                 )
+    names = component_names(settings)
+    for component in settings.expose:
+        if component not in names:
+            raise ToolError(
+                f"{path}: `{component}` is not part of this stack, so it cannot be exposed"
+            )
     for job in settings.scrape:
         if job in PORTS:
             raise ToolError(f"{path}: the job `{job}` is the stack's own; give yours another name")

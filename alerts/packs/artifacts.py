@@ -15,10 +15,7 @@ from slo.artifact import Artifact
 from slo.duration import minutes
 from slo.plan import KubernetesMeta
 
-__all__ = ["FOLDERS", "pack_artifacts", "pack_groups"]
-
-FOLDERS = ("packs", "packs-tests")
-"""Folders of the rules and of their tests."""
+__all__ = ["pack_artifacts", "pack_groups"]
 
 _KUBERNETES = "kubernetes"
 _MANAGER = "slostack"
@@ -46,21 +43,21 @@ def pack_artifacts(packs: PackSet, version: str, form: str = "prometheus") -> li
     """
     made = []
     for pack in packs.packs:
-        stem = _stem(f"{packs.name}-{pack.settings.pack}")
+        stem = _stem(f"packs-{packs.name}-{pack.settings.pack}")
         groups = pack_groups(pack)
         plain = rule_file(groups, packs.source, version)
-        rules = f"../packs/{stem}.yaml"
+        rules = f"../rules/{stem}.yaml"
         if form == _KUBERNETES:
-            meta = KubernetesMeta(name=f"packs-{stem}")
+            meta = KubernetesMeta(name=stem)
             text = prometheus_rule(groups, meta, packs.source, version, _MANAGER)
-            made.append(Artifact(f"packs/{stem}.yaml", "rules", text))
+            made.append(Artifact(f"rules/{stem}.yaml", "rules", text))
             rules = f"copies/{stem}.yaml"
-            made.append(Artifact(f"packs-tests/{rules}", "tests", plain))
+            made.append(Artifact(f"rules-tests/{rules}", "tests", plain))
         else:
-            made.append(Artifact(f"packs/{stem}.yaml", "rules", plain))
+            made.append(Artifact(f"rules/{stem}.yaml", "rules", plain))
         if pack.rules.scenarios:
             text = header(packs.source, version) + _test(rules, pack.rules)
-            made.append(Artifact(f"packs-tests/{stem}.yaml", "tests", text))
+            made.append(Artifact(f"rules-tests/{stem}.yaml", "tests", text))
     return made
 
 

@@ -99,7 +99,11 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
     some = min(1.0, timeout_share * 1.5)
     most = (1 + failure_share) / 2
     fired, over = 10 + lasting + 6, 10 + outage + 6
-    rare = max(least, 1) / 20
+    few = Scenario(
+        "all of very few calls time out",
+        story(late, 1.0, least / 20),
+        (Check("DependencyTimesOut", fired, 0), Check("DependencyDown", fired, 0)),
+    )
     return (
         Scenario(
             "some calls time out, then none",
@@ -120,11 +124,7 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
                 Check("DependencyTimesOut", fired, 0),
             ),
         ),
-        Scenario(
-            "all of very few calls time out",
-            story(late, 1.0, rare),
-            (Check("DependencyTimesOut", fired, 0), Check("DependencyDown", fired, 0)),
-        ),
+        *((few,) if least > 1 else ()),
         Scenario(
             "the caller restarts again and again",
             (

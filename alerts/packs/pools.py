@@ -9,7 +9,7 @@ from slo.indicators.params import matcher
 
 __all__ = ["build"]
 
-_USE = "use:ratio"
+_USE = "pool_use:ratio"
 
 
 def build(settings: Settings) -> PackRules:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import promql_parser
+
+from slo.alerts.model import AlertingRule
 from slo.alerts.packs.catalog import defaults, rules_of
 from slo.alerts.packs.model import PackRules
 from slo.alerts.packs.settings import Settings
@@ -16,7 +19,7 @@ from slo.promql import PromqlError, parse_template
 from slo.schema import checker, closest
 from slo.source import Document, Map, Source, span_of
 
-__all__ = ["Pack", "PackSet", "is_packs", "read_packs"]
+__all__ = ["Pack", "PackSet", "read_packs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +44,6 @@ class PackSet:
     packs: tuple[Pack, ...]
 
 
-def is_packs(root: Any) -> bool:
-    """Tell whether *root* is a Packs document."""
-    return isinstance(root, Map) and (root.get("version"), root.get("kind")) == ("slo/v1", "Packs")
-
-
 def read_packs(document: Document) -> tuple[PackSet | None, list[Diagnostic]]:
     """Return the packs that *document* asks for, or `None`, with what is wrong with it."""
     source, root, node = document.source, document.root, document.node
@@ -60,8 +58,10 @@ def read_packs(document: Document) -> tuple[PackSet | None, list[Diagnostic]]:
         problems = _wrong_selector(source, given)
         if not problems:
             settings = _settings(root, name, given)
-            known = [alert.alert for alert in rules_of(settings).all_alerts]
+            complete = rules_of(settings)
+            known = [alert.alert for alert in complete.all_alerts]
             problems = _unknown_alerts(source, given, known)
+            problems += _wrong_promql(source, root["packs"], name, complete)
             without = frozenset(given.get("without", ()))
             packs.append(Pack(settings, rules_of(settings, without)))
         diagnostics += problems
@@ -89,12 +89,33 @@ def _wrong_selector(source: Source, given: Map) -> list[Diagnostic]:
     if not isinstance(selector, str):
         return []
     try:
-        parse_template(series("any", selector))
+        found = parse_template(series("any", selector))
     except PromqlError as error:
-        span = span_of(source, given.nodes["selector"][1])
-        hint = 'write matchers as in `job="api",route!="/healthz"`'
-        return [Diagnostic(error.code, Severity.ERROR, f"PromQL: {error}", span, hint)]
+        return [_not_matchers(source, given, error.code, f"PromQL: {error}")]
+    if not isinstance(found, promql_parser.VectorSelector):
+        return [_not_matchers(source, given, "SLO301", "PromQL: more than matchers")]
     return []
+
+
+def _not_matchers(source: Source, given: Map, code: str, message: str) -> Diagnostic:
+    span = span_of(source, given.nodes["selector"][1])
+    hint = 'write matchers as in `job="api",route!="/healthz"`'
+    return Diagnostic(code, Severity.ERROR, message, span, hint)
+
+
+def _wrong_promql(source: Source, packs: Map, name: str, rules: PackRules) -> list[Diagnostic]:
+    """Find rules that no server would load, whatever setting made them so."""
+    found = []
+    for rule in (*rules.records, *rules.all_alerts):
+        try:
+            parse_template(rule.expr)
+        except PromqlError as error:
+            what = rule.alert if isinstance(rule, AlertingRule) else rule.record
+            span = span_of(source, packs.nodes[name][0])
+            message = f"PromQL of `{what}`: {error}"
+            hint = "look at its regular expressions, metrics and labels"
+            found.append(Diagnostic(error.code, Severity.ERROR, message, span, hint))
+    return found
 
 
 def _unknown_alerts(source: Source, given: Map, known: Sequence[str]) -> list[Diagnostic]:

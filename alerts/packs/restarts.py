@@ -163,7 +163,7 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
                 Check("ContainerOutOfMemory", 9, 0),
                 Check("ContainerOutOfMemory", 11, 1),
                 Check("ContainerOutOfMemory", 10 + within + 1, 0),
-                Check("ContainerRestartLoop", 11, 0),
+                *((Check("ContainerRestartLoop", 11 + lasting, 0),) if count > 1 else ()),
             ),
         ),
         Scenario(

@@ -98,11 +98,11 @@ class Settings:
 
     def record(self, name: str, expr: str) -> RecordingRule:
         """Return a rule that records *expr* for this document alone."""
-        return RecordingRule(f"{self.pack}:{name}", expr, {SET_LABEL: self.name})
+        return RecordingRule(f"pack:{name}", expr, {SET_LABEL: self.name})
 
     def recorded(self, name: str) -> str:
         """Return the selector of a recorded series of this document."""
-        return series(f"{self.pack}:{name}", {SET_LABEL: self.name})
+        return series(f"pack:{name}", {SET_LABEL: self.name})
 
     def alert(
         self, name: str, severity: str, expr: str, words: Words, for_: Duration

@@ -12,6 +12,7 @@ from slo.engine.api.answers import JSON, described, large_answer
 from slo.engine.api.metrics import METRICS_TYPE
 from slo.engine.api.parts import parts_of
 from slo.engine.api.schema import Ready
+from slo.engine.api.standing_metrics import standing_text
 
 __all__ = ["router"]
 
@@ -69,4 +70,5 @@ async def metrics(request: Request) -> Response:
     parts = parts_of(request)
     found = parts.views.now()
     text = parts.metrics.text(found[0] if found else None)
+    text += standing_text(parts.standing.now, parts.clock())
     return await large_answer(request, text, METRICS_TYPE)

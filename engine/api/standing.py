@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from slo.engine.api.access import TokenBook
 from slo.engine.api.ledger_access import LedgerAccess
-from slo.engine.ledger.records import Decision, Freeze, Override, Token
+from slo.engine.ledger.records import Correction, Decision, Freeze, Override, Token
 from slo.engine.ledger.recurrence import occurrences
 from slo.engine.ledger.sql import SqlLedger
 from slo.errors import LedgerError
@@ -40,6 +40,7 @@ class StandingRecords:
     overrides: tuple[Override, ...] = ()
     tokens: TokenBook = field(default_factory=lambda: TokenBook({}))
     last: Mapping[tuple[str, str], Decision] = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
 
     def last_decision(self, place: tuple[str, str]) -> Decision | None:
         """Return the newest decision about a service and an environment."""
@@ -48,6 +49,10 @@ class StandingRecords:
     def freezes_at(self, now: float) -> tuple[Freeze, ...]:
         """Return the freezes in force at *now*."""
         return tuple(freeze for freeze in self.freezes if occurrences(freeze, now, now))
+
+    def corrections_at(self, now: float) -> tuple[Correction, ...]:
+        """Return the corrections in force at *now*."""
+        return tuple(found for found in self.corrections if occurrences(found, now, now))
 
     def overrides_at(self, now: float) -> tuple[Override, ...]:
         """Return the overrides in force at *now*."""
@@ -59,6 +64,7 @@ _Content = tuple[
     tuple[Override, ...],
     Sequence[tuple[Token, str]],
     tuple[Decision, ...],
+    tuple[Correction, ...],
 ]
 
 
@@ -93,6 +99,7 @@ class Standing:
                 ledger.overrides(now),
                 ledger.tokens(),
                 ledger.decisions(limit=_DECISIONS),
+                ledger.corrections(now - _BACK_SECONDS, now + _AHEAD_SECONDS),
             )
 
         try:
@@ -121,7 +128,7 @@ class Standing:
         old = self.now
         changed = self._content is None or content[:3] != self._content[:3]
         self._content = content
-        freezes, overrides, tokens, decisions = content
+        freezes, overrides, tokens, decisions, corrections = content
         self.now = StandingRecords(
             version=old.version + changed,
             read_at=now,
@@ -129,6 +136,7 @@ class Standing:
             overrides=overrides,
             tokens=TokenBook({digest: token for token, digest in tokens}),
             last=_last(decisions),
+            corrections=corrections,
         )
 
 

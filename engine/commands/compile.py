@@ -85,7 +85,7 @@ def command(
         raise click.UsageError(
             "--diagnostics json needs --out, since the rules go to standard output"
         )
-    kinds = only or (KINDS if out else ("rules",))
+    kinds = _kinds(only, out)
     options = compile_options(
         given,
         format=rule_format,
@@ -102,6 +102,19 @@ def command(
     elif code == 0 and out is not None:
         code = _compare(result.artifacts, out, _folders(options))
     sys.exit(code)
+
+
+def _kinds(only: tuple[str, ...], out: Path | None) -> tuple[str, ...]:
+    """Return what to make: all that can be made here, where nothing else is asked for."""
+    if not only and out is None:
+        return ("rules",)
+    from slo.dashboards.emit import MISSING, available
+
+    if available():
+        return only or KINDS
+    if "dashboards" in only:
+        raise click.UsageError(f"dashboards {MISSING}")
+    return only or tuple(kind for kind in KINDS if kind != "dashboards")
 
 
 def _folders(options: CompileOptions) -> list[str]:

@@ -17,6 +17,8 @@ _DIALECTS = {
     "openslo/v1alpha": "openslo-v1alpha",
     "alert-windows": "alert-windows-v1",
     "gate-policy": "gate-policy-v1",
+    "stack": "stack-v1",
+    "packs": "packs-v1",
 }
 
 

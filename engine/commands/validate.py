@@ -27,7 +27,7 @@ __all__ = ["command"]
 )
 def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> None:
     """Check specs and exit with 1 when something is wrong."""
-    result = compile_specs(specs, compile_options(given, kinds=("rules", "alertmanager")))
+    result = compile_specs(specs, compile_options(given, kinds=("rules", "alertmanager", "collector")))
     code = present(result.diagnostics, result.sources, style, strict)
     if style == "text" and code == 0:
         slos, services = len(result.specs.slos), len(result.specs.services)

@@ -48,7 +48,8 @@ def read_config(path: Path, repeatable: Mapping[str, bool]) -> dict[str, Any]:
     documents = list(parse_documents(source))
     for document in documents:
         for found in document.diagnostics:
-            raise ToolError(f"{found.span}: {found.message}")
+            place = f"{found.span.file}:{found.span.line}:{found.span.column}"
+            raise ToolError(f"{place}: {found.message}")
     if not documents or documents[0].root is None:
         return {}
     root = documents[0].root

@@ -10,7 +10,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 import uvicorn
@@ -21,8 +20,9 @@ from slo.engine.server.late_ledger import LateLedger
 from slo.engine.server.options import Listen, ServeOptions
 from slo.engine.server.protocol import http_protocol
 from slo.engine.server.systemd import ServiceManager
+from slo.engine.server.upkeep import keep_history_small
 from slo.engine.server.wiring import Engine, build_engine
-from slo.errors import LedgerError, SloError, ToolError
+from slo.errors import SloError, ToolError
 
 __all__ = ["bind", "check_access", "run_engine"]
 
@@ -37,9 +37,6 @@ _KEEP_ALIVE_SECONDS = 75
 _RECORDS_SECONDS = 5.0
 _FIRST_SNAPSHOT_SECONDS = 5.0
 _TOKEN_USE_SECONDS = 60.0
-_ROLL_UP_SECONDS = 3_600.0
-_FIRST_ROLL_UP_SECONDS = 60.0
-_ROLL_UP_LIMIT = 600.0
 
 
 class _Server(uvicorn.Server):
@@ -127,7 +124,11 @@ async def run_engine(
             asyncio.create_task(_keep_records_fresh(engine)),
             asyncio.create_task(_keep_uses_of_tokens(engine)),
             asyncio.create_task(_count_refreshes(engine)),
-            asyncio.create_task(_keep_history_small(engine)),
+            asyncio.create_task(
+                keep_history_small(
+                    engine.parts.access, lambda: engine.poller.leads, engine.parts.clock
+                )
+            ),
             asyncio.create_task(manager.watch()),
         ]
         serving = asyncio.create_task(server.serve(sockets=[sock]))
@@ -221,19 +222,6 @@ async def _keep_uses_of_tokens(engine: Engine) -> None:
         await engine.parts.standing.note_used()
 
 
-async def _keep_history_small(engine: Engine, pause: float = _FIRST_ROLL_UP_SECONDS) -> None:
-    # An engine that is restarted more often than once an hour rolls up too.
-    while True:
-        await asyncio.sleep(pause)
-        pause = _ROLL_UP_SECONDS
-        if engine.poller.leads:
-            with suppress(LedgerError):
-                done = await engine.parts.access.call(
-                    lambda ledger: ledger.roll_up(engine.parts.clock()), within=_ROLL_UP_LIMIT
-                )
-                _log.info("rolled up", extra=asdict(done))
-
-
 def _reload(options: ServeOptions, engine: Engine, tasks: list[asyncio.Task[Any]]) -> None:
     async def work() -> None:
         try:
@@ -244,7 +232,8 @@ def _reload(options: ServeOptions, engine: Engine, tasks: list[asyncio.Task[Any]
         if inputs.failed:
             for found in inputs.diagnostics:
                 if found.is_error:
-                    _log.error("nothing was reloaded: %s: %s", found.span, found.message)
+                    place = f"{found.span.file}:{found.span.line}:{found.span.column}"
+                    _log.error("nothing was reloaded: %s: %s", place, found.message)
             return
         engine.parts.decider.replace_policy(inputs.policy)
         engine.poller.declared = inputs.declared

@@ -105,6 +105,9 @@ class Poller:
         self._keeping = BestEffort()
         self._walks = RareWalks()
         self._readings: Mapping[Key, Reading] = {}
+        self._about: Answers | None = None
+        # The specs that the published snapshot was made with.
+        self._shown: Mapping[str, Declared] = self.declared
         self._freezes: Sequence[Freeze] = ()
         self._corrections: Sequence[Correction] = ()
         self.past = Past()
@@ -112,6 +115,7 @@ class Poller:
         # Until the database says otherwise: where it is gone, nobody reads less often.
         self._leads = True
         self._refreshed_at = float("-inf")
+        self._failing_since: float | None = None
         self._point_at = float("-inf")
         self._running: asyncio.Task[None] | None = None
         self._ledger_answers = ledger is None
@@ -187,6 +191,7 @@ class Poller:
         try:
             async with asyncio.timeout(self.pace.deadline):
                 snapshot = await self._make(now)
+            self._note_success(now)
             old = self._holder.publish(snapshot)
             self._write_points(snapshot)
             garbage: list[object] = [] if old is None else [*old.statuses]
@@ -194,8 +199,19 @@ class Poller:
             await asyncio.to_thread(let_go, garbage)
             self._walks.after_refresh(len(snapshot.statuses), now)
         except (ToolError, TimeoutError) as error:
-            _log.warning("no refresh: %s", error or "it took too long")
+            self._note_failure(str(error) or "it took too long", now)
             self._keep_old(now)
+
+    def _note_failure(self, reason: str, now: float) -> None:
+        """Log once that nothing can be read; every attempt would bury all else."""
+        if self._failing_since is None:
+            self._failing_since = now
+            _log.warning("no refresh: %s", reason)
+
+    def _note_success(self, now: float) -> None:
+        if self._failing_since is not None:
+            _log.warning("refreshed again after %.0f s", now - self._failing_since)
+            self._failing_since = None
 
     async def _make(self, now: float) -> Snapshot:
         looking = self._look_into_ledger(now)
@@ -210,7 +226,9 @@ class Poller:
         if looking is not None:
             await asyncio.wait([looking], timeout=_SHARE_OF_LEDGER * self.pace.deadline)
         await self._read_past(source, now)
-        return await asyncio.to_thread(self._build, about, self._clock())
+        self._number += 1
+        self._about, self._shown = about, self.declared
+        return await asyncio.to_thread(self._build, about, self._number, self._clock())
 
     async def _read(self) -> tuple[HttpSource, Answers]:
         partial: list[tuple[HttpSource, Answers]] = []
@@ -251,8 +269,7 @@ class Poller:
             max(0.1, _SHARE_OF_READING * left),
         )
 
-    def _build(self, answers: Answers, now: float) -> Snapshot:
-        self._number += 1
+    def _build(self, answers: Answers, number: int, now: float) -> Snapshot:
         warnings = answers.warnings
         if not self._ledger_answers:
             warnings += (_NO_LEDGER,)
@@ -268,13 +285,15 @@ class Poller:
             complete=answers.complete,
             thresholds=self._holder.thresholds,
         )
-        return build_snapshot(inputs, self._number, now)
+        return build_snapshot(inputs, number, now)
 
     def _keep_old(self, now: float) -> None:
         """Publish the old numbers with what is known about the servers now."""
         old = self._holder.current(now)
         health = self._failover.health()
-        if old is None:
+        about, new_specs = self._about, self._shown is not self.declared
+        if old is None or about is None:
+            self._shown = self.declared
             inputs = Inputs(
                 {},
                 health[0].name,
@@ -284,6 +303,9 @@ class Poller:
                 thresholds=self._holder.thresholds,
             )
             self._holder.publish(build_snapshot(inputs, 0, now))
+        elif new_specs:
+            self._shown = self.declared
+            self._holder.publish(self._build(about, old.number, old.taken_at))
         else:
             self._holder.publish(replace(old, sources=health))
 

@@ -42,9 +42,10 @@ _AT_ONCE = 30
 _FORECAST_WINDOWS = (6 * 3_600.0, 3_600.0, 3 * 86_400.0)
 
 _NOT_RECORDED = "Nothing is recorded for this SLO: are its rules loaded, and do they work?"
-_NO_BUDGET = "No budget is recorded: there may have been no traffic in the whole period."
+_NO_BUDGET = "No budget is recorded: its rules have not run yet, or the period has no traffic."
 _NOT_CORRECTED = "A correction does not count: the rules of this SLO record no events."
 _NOT_CORRECTED_YET = "Some of the corrected time has not been read yet, and counts."
+_AGE_NOT_KNOWN = f"Nobody knows how old the numbers are: {names.OBJECTIVE} is not recorded."
 _SILENT = "The indicator records nothing now: the metrics that it reads are gone."
 
 
@@ -242,6 +243,8 @@ def _sli(reading: Reading, period: Period, events: Events, budget: Budget) -> fl
 def _missing(reading: Reading, budget: Budget) -> str | None:
     if reading.evaluated_at is None and reading.remaining is None and not reading.ratios:
         return _NOT_RECORDED
+    if reading.evaluated_at is None:
+        return _AGE_NOT_KNOWN
     counted = bool(reading.total) or reading.unit != "none"
     if counted and reading.traffic is None:
         return _SILENT

@@ -8,7 +8,11 @@ from typing import Any
 from slo.indicators.naming import naming_of
 from slo.indicators.params import Queries, rate, series
 
-__all__ = ["lower"]
+__all__ = ["ALL_RECORDS", "BAD_RECORDS", "lower"]
+
+# Counters of the collector's count connector, as its page tells users to define them.
+ALL_RECORDS = "log.record.count"
+BAD_RECORDS = "log.record.error.count"
 
 
 def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
@@ -20,8 +24,8 @@ def lower(params: Mapping[str, Any], group_by: Sequence[str]) -> Queries:
     """
     names = naming_of(params.get("naming"))
     selector = params.get("selector")
-    bad = params.get("errors", names.metric("log.record.error.count", counter=True))
-    every = params.get("total", names.metric("log.record.count", counter=True))
+    bad = params.get("errors", names.metric(BAD_RECORDS, counter=True))
+    every = params.get("total", names.metric(ALL_RECORDS, counter=True))
     error = rate(series(bad, selector), group_by)
     total = rate(series(every, selector), group_by)
     requests = params.get("requests_per_second")

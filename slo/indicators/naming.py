@@ -9,9 +9,10 @@ it one metric of each kind under each strategy.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
-__all__ = ["DEFAULT_NAMING", "Naming", "naming_of"]
+__all__ = ["DEFAULT_NAMING", "NAMINGS", "Naming", "naming_of"]
 
 DEFAULT_NAMING = "escaped"
 
@@ -46,7 +47,7 @@ class Naming(NamedTuple):
         return _FOREIGN.sub("_", name) if self.escaped else name
 
 
-_NAMINGS = {
+NAMINGS: Mapping[str, Naming] = {
     "escaped": Naming(escaped=True, suffixes=True),
     "escaped_without_suffixes": Naming(escaped=True, suffixes=False),
     "utf8": Naming(escaped=False, suffixes=False),
@@ -56,4 +57,4 @@ _NAMINGS = {
 
 def naming_of(name: str | None) -> Naming:
     """Return the strategy that specs call *name*."""
-    return _NAMINGS[name or DEFAULT_NAMING]
+    return NAMINGS[name or DEFAULT_NAMING]

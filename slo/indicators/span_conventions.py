@@ -8,18 +8,18 @@ from typing import Any
 from slo.indicators.naming import naming_of
 from slo.indicators.params import matcher
 
-__all__ = ["ERROR_STATUS", "kind_matcher", "span_label", "span_metric"]
+__all__ = ["ERROR_STATUS", "NAMESPACE", "kind_matcher", "span_label", "span_metric"]
 
 ERROR_STATUS = "STATUS_CODE_ERROR"
 
-_NAMESPACE = "traces.span.metrics"
+NAMESPACE = "traces.span.metrics"
 # The spans that a service answers with; its inner spans would count the same request again.
 _KIND = "SPAN_KIND_SERVER"
 
 
 def span_metric(params: Mapping[str, Any], name: str, unit: str = "", counter: bool = False) -> str:
     """Return the metric *name* of the connector, under its default namespace."""
-    return naming_of(params.get("naming")).metric(f"{_NAMESPACE}.{name}", unit, counter)
+    return naming_of(params.get("naming")).metric(f"{NAMESPACE}.{name}", unit, counter)
 
 
 def span_label(params: Mapping[str, Any], key: str, name: str) -> str:

@@ -45,6 +45,7 @@ from slo.spec.windows import read_budgeting, read_windows
 
 __all__ = ["read_owners", "read_service"]
 
+_KINDS = ("Service", "Owners", "GatePolicy", "Packs", "Telemetry")
 _ORIGIN = Origin("slo-v1", "cli-gen-prom", "slo/v1")
 
 
@@ -60,6 +61,11 @@ def read_service(document: Document, context: ReadContext) -> SpecSet:
     slos = [reader.read(slo) for slo in service["slos"] if is_sound(slo, errors)]
     found = tuple(slo for slo in slos if slo is not None)
     plan = ServicePlan(service["service"], found, document.source.path)
+    if "telemetry" in service:
+        # Most specs have none.
+        from slo.spec.telemetry import read_service_telemetry
+
+        plan = plan._replace(telemetry=read_service_telemetry(document.source, service))
     return SpecSet((plan,))
 
 
@@ -83,11 +89,11 @@ def _known_kind(document: Document, context: ReadContext) -> bool:
     root = document.root
     if root.get("kind", "Service") == "Service":
         return True
-    guess = closest(str(root["kind"]), ("Service", "Owners", "GatePolicy"))
+    guess = closest(str(root["kind"]), _KINDS)
     context.report(
         "SLO104",
         value_span(document.source, root, "kind"),
-        "expected one of `Service`, `Owners`, `GatePolicy` as `kind`",
+        f"expected one of {', '.join(f'`{kind}`' for kind in _KINDS)} as `kind`",
         f"did you mean `{guess}`?" if guess else "leave it out for a service",
     )
     return False

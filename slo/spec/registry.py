@@ -43,6 +43,11 @@ class Dialect:
 
 DIALECTS = (
     Dialect("native owners", (("version", "slo/v1"), ("kind", "Owners")), "native_v1.read_owners"),
+    Dialect(
+        "native telemetry",
+        (("version", "slo/v1"), ("kind", "Telemetry")),
+        "telemetry.read_telemetry",
+    ),
     Dialect("native", (("version", "slo/v1"),), "native_v1.read_service"),
     Dialect("sloth", (("version", "prometheus/v1"),), "sloth.read_prometheus_v1"),
     Dialect(
@@ -105,9 +110,10 @@ def _shown(root: Map, key: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+_KINDS = ("Owners", "Telemetry")
 _VERSIONS = sorted({value for d in DIALECTS for key, value in d.marks if key != "kind"})
 _KNOWN = "known: " + ", ".join(
-    dict.fromkeys(" ".join(value for _, value in d.marks if value != "Owners") for d in DIALECTS)
+    dict.fromkeys(" ".join(value for _, value in d.marks if value not in _KINDS) for d in DIALECTS)
 )
 
 

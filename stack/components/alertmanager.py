@@ -60,7 +60,7 @@ def alertmanager(context: Context) -> Component:
         program="prometheus-alertmanager",
         arguments=tuple(arguments),
         ports=context.ports(name),
-        probe=Probe("http", "/-/ready", 30, _health_command(context)),
+        probe=Probe("http", "/-/ready", 30, _health_command(context), "/-/healthy"),
         resources=context.resources(name, 0.1, 64, 256),
         configs=(context.config(name, CONFIG, context.yaml(config)),),
         volumes=(Volume("alertmanager-data", places.data(name), 1),),

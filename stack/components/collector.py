@@ -2,57 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
+from slo.collector.emit import AGENT as AGENT_FILE
+from slo.collector.emit import GATEWAY as GATEWAY_FILE
+from slo.collector.emit import collector_artifacts
+from slo.collector.options import CollectorOptions, TierOptions
+from slo.diagnostics import Span, has_errors
+from slo.errors import CompileFailed
+from slo.plan import SpecSet
 from slo.stack.components.context import CA, Context
 from slo.stack.components.model import Component, Probe, Secret, Volume
 from slo.stack.components.reading import writer, writer_path
+from slo.telemetry import Destination, TelemetryPlan, Tls
+from slo.telemetry import Secret as TelemetrySecret
 
-__all__ = ["AGENT", "GATEWAY", "collector_agent", "collector_gateway"]
+__all__ = ["AGENT", "GATEWAY", "collectors"]
 
 AGENT, GATEWAY = "collector-agent", "collector-gateway"
 CONFIG = "config.yaml"
+# The limit is that of the container, in MiB; the collector refuses data well before that, or
+# it would be killed with everything it holds.
 _LIMIT_MIB = {AGENT: 256, GATEWAY: 1024}
-# A container that runs into its limit is killed; the collector has to refuse data before that.
-_LIMITER_SHARE, _GO_SHARE = 0.8, 0.8
+_LIMITER_SHARE = 0.8
+_WRITE = "/api/v1/write"
 
 
-def collector_agent(context: Context) -> Component:
-    """Return the agent, which takes what programs send and hands it on."""
-    return _collector(context, AGENT, "takes telemetry from programs", (GATEWAY,), _agent(context))
+def collectors(context: Context) -> tuple[Component, Component]:
+    """
+    Return gateway and agent, as the specs describe them.
 
+    Specs that say nothing of telemetry get the usual: everything to the stack's own backends.
 
-def collector_gateway(context: Context) -> Component:
-    """Return the gateway, which counts, samples and sends to the backends."""
+    Raises:
+        CompileFailed: What the specs say of telemetry cannot be.
+    """
+    secrets: list[Secret] = []
+    specs = _placed(context, secrets)
+    artifacts, diagnostics = collector_artifacts(specs, _options(context))
+    if has_errors(diagnostics):
+        raise CompileFailed(diagnostics)
+    texts = {artifact.path: artifact.text for artifact in artifacts}
     backends = (writer(context), "loki", "jaeger")
-    return _collector(
-        context, GATEWAY, "counts, samples and sends telemetry on", backends, _gateway(context)
+    gateway = _collector(
+        context, GATEWAY, "counts, samples and sends telemetry on", backends, texts[GATEWAY_FILE]
     )
+    agent = _collector(
+        context, AGENT, "takes telemetry from programs", (GATEWAY,), texts[AGENT_FILE]
+    )
+    return _with(gateway, secrets), _reading(agent, specs)
 
 
 def _collector(
-    context: Context, name: str, role: str, needs: tuple[str, ...], config: dict[str, Any]
+    context: Context, name: str, role: str, needs: tuple[str, ...], text: str
 ) -> Component:
     places = context.places
     path = places.config(name, CONFIG)
     resources = context.resources(name, 0.25, _LIMIT_MIB[name] // 2, _LIMIT_MIB[name])
-    secrets: tuple[Secret, ...] = ()
-    if name == GATEWAY:
-        secrets = context.client_secrets(name, writer(context))
     return Component(
         name=name,
         role=role,
         image=context.image("collector"),
         program="otelcol",
         arguments=(f"--config={path}",),
-        environment={"GOMEMLIMIT": f"{int(resources.memory_limit_mib * _GO_SHARE)}MiB"},
+        environment={"GOMEMLIMIT": f"{int(resources.memory_limit_mib * _LIMITER_SHARE)}MiB"},
         ports=context.ports(name),
         # The image holds the collector alone, with nothing to ask it with.
         probe=Probe("health", "/", 60),
         resources=resources,
-        configs=(context.config(name, CONFIG, context.yaml(config)),),
+        configs=(context.config(name, CONFIG, text),),
         volumes=(Volume(f"{name}-queue", places.data(name), 5),),
-        secrets=secrets,
         check=("otelcol", "validate", f"--config={path}"),
         needs=context.needs(*needs),
         replicas=context.settings.replica_count(name) if name == GATEWAY else 1,
@@ -62,117 +83,151 @@ def _collector(
     )
 
 
-def _common(context: Context, name: str) -> dict[str, Any]:
-    places = context.places
-    metrics_host, _, metrics_port = places.listen(name, "metrics").rpartition(":")
-    limit = int(context.resources(name, 0, 1, _LIMIT_MIB[name]).memory_limit_mib * _LIMITER_SHARE)
-    return {
-        "extensions": {
-            "health_check": {"endpoint": places.listen(name, "health")},
-            "file_storage": {"directory": places.data(name), "create_directory": True},
-        },
-        "receivers": {
-            "otlp": {
-                "protocols": {
-                    "grpc": {"endpoint": places.listen(name, "otlp-grpc")},
-                    "http": {"endpoint": places.listen(name, "otlp-http")},
-                }
-            }
-        },
-        "processors": {
-            "memory_limiter": {
-                "check_interval": "1s",
-                "limit_mib": limit,
-                "spike_limit_mib": limit // 5,
-            }
-        },
-        "exporters": {},
-        "service": {
-            "extensions": ["health_check", "file_storage"],
-            "telemetry": {
-                "metrics": {
-                    "readers": [
-                        {
-                            "pull": {
-                                "exporter": {
-                                    "prometheus": {"host": metrics_host, "port": int(metrics_port)}
-                                }
-                            }
-                        }
-                    ]
-                }
-            },
-            "pipelines": {},
-        },
+def _with(component: Component, secrets: list[Secret]) -> Component:
+    return replace(component, secrets=tuple(dict.fromkeys(secrets)))
+
+
+def _reading(agent: Component, specs: SpecSet) -> Component:
+    """Let the agent see the folders of the log files that services write."""
+    folders = {
+        _fixed_folder(pattern)
+        for service in specs.services
+        if service.telemetry is not None
+        for file in service.telemetry.log_files
+        for pattern in file.paths
     }
+    return replace(agent, host_folders=tuple(sorted(folders)))
 
 
-_DELIVERY: dict[str, Any] = {
-    "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
-    "sending_queue": {"enabled": True, "queue_size": 10_000, "storage": "file_storage"},
-}
+def _fixed_folder(pattern: str) -> str:
+    """
+    Return the longest folder before anything variable.
+
+    >>> _fixed_folder("/var/log/billing/*.log"), _fixed_folder("/var/log/*/app.log")
+    ('/var/log/billing', '/var/log')
+    """
+    parts: list[str] = []
+    for part in PurePosixPath(pattern).parent.parts:
+        if any(sign in part for sign in "*?[{"):
+            break
+        parts.append(part)
+    return str(PurePosixPath(*parts))
 
 
-def _pipeline(exporter: str) -> dict[str, Any]:
-    return {"receivers": ["otlp"], "processors": ["memory_limiter"], "exporters": [exporter]}
+def _options(context: Context) -> CollectorOptions:
+    major, minor = context.versions.collector
+    places, replicas = context.places, context.settings.replica_count(GATEWAY)
+    targets = tuple(places.instance(GATEWAY, number, "otlp-grpc") for number in range(replicas))
+    return CollectorOptions(
+        target_version=f"{major}.{minor}",
+        agent=_tier(context, AGENT),
+        gateway=_tier(context, GATEWAY),
+        gateway_address=places.address(GATEWAY, "otlp-grpc"),
+        gateway_targets=targets if replicas > 1 else (),
+    )
 
 
-def _agent(context: Context) -> dict[str, Any]:
-    config = _common(context, AGENT)
-    config["exporters"]["otlp_grpc/gateway"] = {
-        "endpoint": context.places.address(GATEWAY, "otlp-grpc"),
-        "tls": {"insecure": True},
-        **_DELIVERY,
-    }
-    for signal in ("traces", "metrics", "logs"):
-        config["service"]["pipelines"][signal] = _pipeline("otlp_grpc/gateway")
-    return config
+def _tier(context: Context, name: str) -> TierOptions:
+    host = context.places.listen(name, "health").rpartition(":")[0]
+    limit = context.resources(name, 0, 1, _LIMIT_MIB[name]).memory_limit_mib
+    return TierOptions(
+        host=host,
+        otlp_grpc=context.port(name, "otlp-grpc").number,
+        otlp_http=context.port(name, "otlp-http").number,
+        health=context.port(name, "health").number,
+        metrics=context.port(name, "metrics").number,
+        storage=context.places.data(name),
+        memory_limit_mib=int(limit * _LIMITER_SHARE),
+    )
 
 
-def _gateway(context: Context) -> dict[str, Any]:
-    config = _common(context, GATEWAY)
-    pipelines = config["service"]["pipelines"]
-    config["exporters"]["prometheus_remote_write"] = _remote_write(context)
-    pipelines["metrics"] = _pipeline("prometheus_remote_write")
-    if context.access(writer(context)).tls:
-        config["extensions"]["basicauth/metrics"] = _login(context)
-        config["service"]["extensions"].append("basicauth/metrics")
-    if context.has("loki"):
-        config["exporters"]["otlp_http/loki"] = {
-            "endpoint": context.url("loki", "http", "/otlp"),
-            **_DELIVERY,
-        }
-        pipelines["logs"] = _pipeline("otlp_http/loki")
-    if context.has("jaeger"):
-        config["exporters"]["otlp_grpc/jaeger"] = {
-            "endpoint": context.places.address("jaeger", "otlp-grpc"),
-            "tls": {"insecure": True},
-            **_DELIVERY,
-        }
-        pipelines["traces"] = _pipeline("otlp_grpc/jaeger")
-    for signal in ("logs", "traces"):
-        if signal not in pipelines:
-            config["exporters"].setdefault("debug", {"verbosity": "basic"})
-            pipelines[signal] = _pipeline("debug")
-    return config
+# --- Destinations -----------------------------------------------------------------------
 
 
-def _remote_write(context: Context) -> dict[str, Any]:
+def _placed(context: Context, secrets: list[Secret]) -> SpecSet:
+    """Return the specs with every destination where it is in this stack."""
+    specs = context.compiled.specs
+    plan = specs.telemetry[0] if specs.telemetry else _usual(context)
+    destinations = [
+        _with_secrets(context, destination, secrets)
+        for given in plan.destinations
+        if (destination := _own(context, given, secrets)) is not None
+    ]
+    if not destinations:
+        span = plan.span
+        destinations = [Destination("nowhere", "debug", span, ("traces", "metrics", "logs"))]
+    return specs._replace(telemetry=(plan._replace(destinations=tuple(destinations)),))
+
+
+def _usual(context: Context) -> TelemetryPlan:
+    span = Span("slostack.yaml")
+    found = [
+        Destination("metrics", "prometheus", span, ("metrics",), "http://prometheus:9090"),
+        Destination("logs", "loki", span, ("logs",), "http://loki:3100"),
+        Destination("traces", "jaeger", span, ("traces",), "http://jaeger:4317", "grpc"),
+    ]
+    return TelemetryPlan(tuple(found), span)
+
+
+# What specs call the stack's own backends, by the host in the address.
+_METRICS_HOSTS = frozenset(("mimir", "prometheus", "victoria-metrics", "victoriametrics"))
+
+
+def _own(context: Context, given: Destination, secrets: list[Secret]) -> Destination | None:
+    """
+    Return where *given* is in this stack; `None` for a part that the stack does not have.
+
+    Its own backends are known by their host, such as `http://loki:3100`; everything else stays
+    as it is.
+    """
+    host = urlsplit(given.url).hostname or ""
+    if host in _METRICS_HOSTS and given.kind in ("prometheus", "victoriametrics", "mimir"):
+        return _metrics(context, given, secrets)
+    if host == "loki" and given.kind == "loki":
+        return given._replace(url=context.url("loki")) if context.has("loki") else None
+    if host == "jaeger" and given.kind == "jaeger":
+        if not context.has("jaeger"):
+            return None
+        address = context.places.address("jaeger", "otlp-grpc")
+        return given._replace(url=f"http://{address}", protocol="grpc")
+    return given
+
+
+def _metrics(context: Context, given: Destination, secrets: list[Secret]) -> Destination:
+    """Send metrics by remote write, which every server of a stack takes."""
     server = writer(context)
-    found: dict[str, Any] = {
-        "endpoint": context.url(server, "http", writer_path(server)),
-        "resource_to_telemetry_conversion": {"enabled": False},
-        "retry_on_failure": {"enabled": True, "max_elapsed_time": "0s"},
+    root = writer_path(server).removesuffix(_WRITE)
+    placed = given._replace(
+        kind="prometheus", url=context.url(server, "http", root), protocol="remote_write"
+    )
+    access = context.access(server)
+    if not access.tls:
+        return placed
+    secrets += context.client_secrets(GATEWAY, server)
+    return placed._replace(
+        tls=Tls(ca_file=context.places.secret(GATEWAY, CA)),
+        username=access.user,
+        password=TelemetrySecret("file", context.places.secret(GATEWAY, access.password)),
+    )
+
+
+def _with_secrets(context: Context, given: Destination, secrets: list[Secret]) -> Destination:
+    """Read every secret of a destination from where the stack puts it, by its last name."""
+    known = {secret.path for secret in secrets}
+
+    def placed(found: TelemetrySecret | None, what: str) -> TelemetrySecret | None:
+        if found is None or found.name in known:
+            return found
+        name = PurePosixPath(found.name).name
+        secrets.append(context.secret(GATEWAY, name, f"{what} of destination `{given.name}`"))
+        return TelemetrySecret("file", context.places.secret(GATEWAY, name))
+
+    headers = {
+        name: value if isinstance(value, str) else placed(value, f"header `{name}`") or ""
+        for name, value in given.headers.items()
     }
-    if context.access(server).tls:
-        found["tls"] = {"ca_file": context.places.secret(GATEWAY, CA)}
-        found["auth"] = {"authenticator": "basicauth/metrics"}
-    else:
-        found["tls"] = {"insecure": True}
-    return found
-
-
-def _login(context: Context) -> dict[str, Any]:
-    access = context.access(writer(context))
-    password = context.places.secret(GATEWAY, access.password)
-    return {"client_auth": {"username": access.user, "password": f"${{file:{password}}}"}}
+    return given._replace(
+        token=placed(given.token, "token"),
+        password=placed(given.password, "password"),
+        headers=headers,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from slo.stack.components.model import (
 from slo.stack.components.ports import ports_of
 from slo.stack.settings import StackSettings
 
-__all__ = ["CA", "TLS_CERTIFICATE", "TLS_KEY", "Compiled", "Context", "Versions"]
+__all__ = ["CA", "TLS_CERTIFICATE", "TLS_KEY", "Compiled", "Context", "Versions", "dump_yaml"]
 
 TLS_CERTIFICATE, TLS_KEY, CA = "tls.crt", "tls.key", "ca.crt"
 _USER = "slostack"
@@ -63,6 +63,7 @@ class Versions:
     prometheus: tuple[int, int] = (3, 13)
     alertmanager: tuple[int, int] = (0, 34)
     collector: tuple[int, int] = (0, 162)
+    victoria_metrics: tuple[int, int] = (1, 151)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,9 @@ class Context:
             access = self.access(server)
             if access.tls:
                 found[CA] = self.secret(client, CA, "certificate (PEM) that signed `tls.crt`")
-            for name in filter(None, (access.password, access.token)):
+            # Nobody but its users logs in on Grafana.
+            names = (access.token,) if server == "grafana" else (access.password, access.token)
+            for name in filter(None, names):
                 found[name] = self.secret(
                     client, name, f"how to log in on {server}", generated=not access.token
                 )
@@ -162,8 +165,12 @@ class Context:
 
     def yaml(self, value: Mapping[str, Any]) -> str:
         """Return *value* as a YAML file with our header."""
-        text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
-        return f"{GENERATED} for the stack `{self.settings.name}`. Do not edit.\n{text}"
+        return f"{GENERATED} for the stack `{self.settings.name}`. Do not edit.\n{dump_yaml(value)}"
+
+
+def dump_yaml(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Return *value* as YAML, in the order that it has."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -42,7 +42,7 @@ def engine(context: Context) -> Component:
         arguments=("serve", "--config", places.config(name, CONFIG)),
         environment={"PGSERVICEFILE": places.secret(name, SERVICE_FILE)} if shared else {},
         ports=context.ports(name),
-        probe=Probe("http", "/readyz", 60, _health_command(http, access.scheme)),
+        probe=Probe("http", "/readyz", 60, _health_command(http, access.scheme), "/healthz"),
         resources=context.resources(name, 0.25, 256, 512),
         configs=tuple(configs),
         volumes=() if shared else (Volume("engine-data", places.data(name), 5),),
@@ -84,9 +84,9 @@ def _config(context: Context) -> dict[str, Any]:
     if context.compiled.policy is not None:
         config["policy"] = places.config(name, POLICY)
     config["listen"] = places.listen(name, "http")
-    config["ledger"] = (
-        ledger_url() if context.has("postgres") else f"sqlite:///{places.data(name)}/ledger.db"
-    )
+    config["ledger"] = f"sqlite:///{places.data(name)}/ledger.db"
+    if context.has("postgres"):
+        config["ledger"] = ledger_url(places.address("postgres", "postgres"))
     if access.tls:
         config["tls-cert"] = places.secret(name, TLS_CERTIFICATE)
         config["tls-key"] = places.secret(name, TLS_KEY)

@@ -174,7 +174,7 @@ def _metrics(context: Context) -> dict[str, Any]:
     options: dict[str, Any] = {
         "httpMethod": "POST",
         "timeInterval": "15s",
-        "prometheusType": {"mimir": "Mimir", "prometheus": "Prometheus"}.get(server, "Prometheus"),
+        "prometheusType": "Prometheus",
         **_tls(context, server),
     }
     if context.has("jaeger"):

@@ -52,7 +52,6 @@ IMAGES: Mapping[str, Image] = {
         "3.7.8",
         "sha256:1107dd5274e0ada47e42472b7a7e71f3b2a2fe878878108f3e2f9e51528f0193",
     ),
-    "mimir": Image("docker.io/grafana/mimir", "2.17.2"),
     "postgres": Image(
         "docker.io/library/postgres",
         "17.6-bookworm",
@@ -63,12 +62,12 @@ IMAGES: Mapping[str, Image] = {
         "v3.13.3",
         "sha256:6976aa8a60fec930796ce5772b8d12da7a318a5daa8d40d69c5c7819a05eeed7",
     ),
-    "victoria-metrics": Image("docker.io/victoriametrics/victoria-metrics", "v1.128.0"),
-    "vmagent": Image("docker.io/victoriametrics/vmagent", "v1.128.0"),
-    "vmalert": Image("docker.io/victoriametrics/vmalert", "v1.128.0"),
-    "vminsert": Image("docker.io/victoriametrics/vminsert", "v1.128.0-cluster"),
-    "vmselect": Image("docker.io/victoriametrics/vmselect", "v1.128.0-cluster"),
-    "vmstorage": Image("docker.io/victoriametrics/vmstorage", "v1.128.0-cluster"),
+    "victoria-metrics": Image("docker.io/victoriametrics/victoria-metrics", "v1.151.0"),
+    "vmagent": Image("docker.io/victoriametrics/vmagent", "v1.151.0"),
+    "vmalert": Image("docker.io/victoriametrics/vmalert", "v1.151.0"),
+    "vminsert": Image("docker.io/victoriametrics/vminsert", "v1.151.0-cluster"),
+    "vmselect": Image("docker.io/victoriametrics/vmselect", "v1.151.0-cluster"),
+    "vmstorage": Image("docker.io/victoriametrics/vmstorage", "v1.151.0-cluster"),
 }
 
 _REFERENCE = re.compile(

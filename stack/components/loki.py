@@ -31,7 +31,7 @@ def loki(context: Context, retention: Duration) -> Component:
         arguments=(f"-config.file={path}",),
         ports=context.ports(name),
         # Since 3.6 the image holds nothing but Loki, which can ask itself since 3.7.
-        probe=Probe("http", "/ready", 90, ("/usr/bin/loki", f"-config.file={path}", "-health")),
+        probe=Probe("http", "/ready", 90, ("/usr/bin/loki", "-health")),
         resources=context.resources(name, 0.25, 256, 1024),
         configs=(context.config(name, CONFIG, context.yaml(_config(context, retention))),),
         volumes=(Volume("loki-data", places.data(name), 50),),

@@ -128,7 +128,7 @@ def _of_alertmanager() -> Iterator[Rule]:
 def _of_engine() -> Iterator[Rule]:
     yield _alert(
         "StackEngineReadsNothing",
-        "max by (job) (slo_engine_snapshot_age_seconds) > 600",
+        "min by (job) (slo_engine_snapshot_age_seconds) > 600",
         "The engine's numbers are old",
         "No replica of the engine has read anything for {{ $value | humanizeDuration }}: gates "
         "will answer `unknown`.",
@@ -156,9 +156,43 @@ def _of_loki() -> Iterator[Rule]:
     )
 
 
+def _of_vmalert() -> Iterator[Rule]:
+    yield _alert(
+        "StackRulesFailing",
+        "max by (instance, group) (vmalert_recording_rules_error) > 0 "
+        "or max by (instance, group) (vmalert_alerting_rules_error) > 0",
+        "rules of {{ $labels.group }} fail",
+        "Rules of {{ $labels.group }} fail: their SLOs are not measured.",
+        "The page /vmalert/groups of vmalert shows the error of each rule.",
+        for_=minutes(5),
+    )
+    yield _alert(
+        "StackAlertsNotSent",
+        "increase(vmalert_alerts_send_errors_total[5m]) > 0",
+        "vmalert cannot send alerts",
+        "Alerts were not taken by Alertmanager: pages may be lost.",
+        "Is Alertmanager up, and is `-notifier.url` of vmalert its address?",
+        severity="page",
+        for_=minutes(2),
+    )
+
+
+def _of_vmagent() -> Iterator[Rule]:
+    yield _alert(
+        "StackSamplesWait",
+        "max by (instance) (vmagent_remotewrite_pending_data_bytes) > 1e9",
+        "samples wait on disk",
+        "{{ $value | humanize1024 }}B of samples wait to be written: budgets are old.",
+        "Is vminsert up, and are the storage nodes? Their logs say what they refuse.",
+        for_=minutes(10),
+    )
+
+
 _OF_COMPONENTS = {
     "prometheus": _of_prometheus,
     "alertmanager": _of_alertmanager,
     "engine": _of_engine,
     "loki": _of_loki,
+    "vmagent": _of_vmagent,
+    "vmalert": _of_vmalert,
 }

@@ -65,6 +65,8 @@ class Probe(NamedTuple):
 
     Args:
         path: Empty where the port speaks no HTTP: then a connection is the answer.
+        alive: Path that says whether the process works, whatever it depends on; empty where
+            there is none but *path*.
         command: Asks the same inside the image; empty where the image has nothing to ask with.
     """
 
@@ -72,6 +74,7 @@ class Probe(NamedTuple):
     path: str
     startup_seconds: int = 60
     command: tuple[str, ...] = ()
+    alive: str = ""
 
 
 class Access(NamedTuple):
@@ -191,6 +194,7 @@ class Component:
         scalable: Any number of it may run side by side, so it can be scaled by load.
         extra_hosts: Names that the component must be able to resolve beside the stack's own.
         every_node: One runs beside the programs on each machine.
+        host_folders: Of the machine, that it reads.
     """
 
     name: str
@@ -215,6 +219,7 @@ class Component:
     scalable: bool = False
     extra_hosts: tuple[str, ...] = ()
     every_node: bool = False
+    host_folders: tuple[str, ...] = ()
 
     def port(self, name: str) -> Port:
         """
@@ -234,6 +239,14 @@ class Places(Protocol):
 
     def address(self, component: str, port: str) -> str:
         """Return `host:port` under which others of the stack reach *component*."""
+        ...
+
+    def each(self, component: str, port: str) -> str:
+        """Return `host:port` whose host resolves to every replica of *component*."""
+        ...
+
+    def instance(self, component: str, number: int, port: str) -> str:
+        """Return `host:port` of one replica of *component*, counted from 0."""
         ...
 
     def listen(self, component: str, port: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from slo.duration import Duration, days
 from slo.errors import ToolError
 from slo.stack.components.alertmanager import alertmanager
-from slo.stack.components.collector import collector_agent, collector_gateway
+from slo.stack.components.collector import collectors
 from slo.stack.components.context import Compiled, Context, Versions
 from slo.stack.components.engine import engine
 from slo.stack.components.grafana import grafana
@@ -16,6 +16,15 @@ from slo.stack.components.loki import loki
 from slo.stack.components.model import Component, Places, StackPlan
 from slo.stack.components.postgres import postgres
 from slo.stack.components.prometheus import prometheus
+from slo.stack.components.victoria_metrics import (
+    cluster_names,
+    victoria_metrics,
+    vmagent,
+    vmalert,
+    vminsert,
+    vmselect,
+    vmstorage,
+)
 from slo.stack.settings import StackSettings
 
 __all__ = ["component_names", "retention", "stack_plan"]
@@ -32,12 +41,18 @@ def component_names(settings: StackSettings) -> tuple[str, ...]:
     names = [
         *(["postgres"] if "engine" in parts and settings.replica_count("engine") > 1 else []),
         *(["alertmanager"] if "alertmanager" in parts else []),
-        "prometheus",
+        *_metrics(settings),
         *(name for name in ("loki", "jaeger") if name in parts),
         *(["collector-gateway", "collector-agent"] if "collector" in parts else []),
         *(name for name in ("engine", "grafana") if name in parts),
     ]
     return tuple(names)
+
+
+def _metrics(settings: StackSettings) -> tuple[str, ...]:
+    if settings.engine == "prometheus":
+        return ("prometheus",)
+    return cluster_names() if settings.shards > 1 else ("victoria-metrics", "vmalert")
 
 
 def stack_plan(
@@ -71,9 +86,9 @@ def _component(name: str, context: Context, kept: Duration) -> Component:
         case "alertmanager":
             return alertmanager(context)
         case "collector-agent":
-            return collector_agent(context)
+            return collectors(context)[1]
         case "collector-gateway":
-            return collector_gateway(context)
+            return collectors(context)[0]
         case "engine":
             return engine(context)
         case "grafana":
@@ -86,6 +101,18 @@ def _component(name: str, context: Context, kept: Duration) -> Component:
             return postgres(context)
         case "prometheus":
             return prometheus(context, kept)
+        case "victoria-metrics":
+            return victoria_metrics(context, kept)
+        case "vmagent":
+            return vmagent(context)
+        case "vmalert":
+            return vmalert(context)
+        case "vminsert":
+            return vminsert(context)
+        case "vmselect":
+            return vmselect(context)
+        case "vmstorage":
+            return vmstorage(context, kept)
         case _:
             raise KeyError(name)
 

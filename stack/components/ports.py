@@ -35,7 +35,6 @@ PORTS: Mapping[str, Mapping[str, int]] = {
         "metrics": 8890,
     },
     "loki": {"http": 3100, "grpc": 9096},
-    "mimir": {"http": 8080, "grpc": 9095},
     "postgres": {"postgres": 5432},
     "prometheus": {"http": 9090},
     "victoria-metrics": {"http": 8428},
@@ -50,7 +49,6 @@ PORTS: Mapping[str, Mapping[str, int]] = {
 EXPOSED: Mapping[str, tuple[str, ...]] = {
     "alertmanager": ("http",),
     "collector-agent": ("otlp-grpc", "otlp-http"),
-    "collector-gateway": (),
     "engine": ("http",),
     "grafana": ("http",),
     "jaeger": ("http",),
@@ -68,8 +66,8 @@ def port_number(settings: StackSettings, component: str, port: str) -> int:
         KeyError: There is no such component, or no such port.
     """
     if component == "doctor":
-        return DOCTOR_PORT
-    number = PORTS[component][port]
+        return DOCTOR_PORT + settings.port_offset
+    number = PORTS[component][port] + settings.port_offset
     if port == "http" and port in EXPOSED.get(component, ()):
         return settings.exposure(component).port or number
     return number

@@ -9,14 +9,19 @@ __all__ = ["DATABASE", "PASSWORD", "SERVICE_FILE", "USER", "ledger_url", "postgr
 
 DATABASE = USER = "slostack"
 PASSWORD = "postgres-password"  # noqa: S105 - the name of a file
-# libpq reads address and password from it. A password file would have to belong to the user of
+# libpq reads the password from it. A password file would have to belong to the user of
 # the process, which a mounted secret does not.
 SERVICE_FILE = "postgres-service.conf"
 
 
-def ledger_url() -> str:
-    """Return the engine's `--ledger`; everything secret stands in the service file."""
-    return f"postgresql:///?service={DATABASE}"
+def ledger_url(address: str) -> str:
+    """
+    Return the engine's `--ledger`; the password stands in the service file.
+
+    Args:
+        address: `host:port` of PostgreSQL.
+    """
+    return f"postgresql://{USER}@{address}/{DATABASE}?service={DATABASE}"
 
 
 def postgres(context: Context) -> Component:

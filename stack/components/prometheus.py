@@ -64,7 +64,7 @@ def prometheus(context: Context, retention: Duration) -> Component:
         program="prometheus",
         arguments=tuple(arguments),
         ports=context.ports(name),
-        probe=Probe("http", "/-/ready", 300, _health_command(context)),
+        probe=Probe("http", "/-/ready", 300, _health_command(context), "/-/healthy"),
         # Replaying the log of a week of samples takes minutes, not seconds.
         resources=context.resources(name, 0.5, 512, 2048),
         configs=(
@@ -172,7 +172,6 @@ _SCRAPED = {
     "grafana": "http",
     "jaeger": "metrics",
     "loki": "http",
-    "mimir": "http",
     "prometheus": "http",
     "victoria-metrics": "http",
     "vmagent": "http",
@@ -197,10 +196,17 @@ def scrape_configs(context: Context, scraper: str) -> Iterator[dict[str, Any]]:
             "job_name": component,
             # Ports for machines only speak plainly, inside the stack's own network.
             **(_client(context, component, scraper) if port == "http" else {}),
-            "static_configs": [{"targets": [context.places.address(component, port)]}],
+            **_instances(context, component, port),
         }
     for job, targets in context.settings.scrape.items():
         yield {"job_name": job, "static_configs": [{"targets": list(targets)}]}
+
+
+def _instances(context: Context, component: str, port: str) -> dict[str, Any]:
+    if context.settings.replica_count(component) == 1:
+        return {"static_configs": [{"targets": [context.places.address(component, port)]}]}
+    host, _, number = context.places.each(component, port).rpartition(":")
+    return {"dns_sd_configs": [{"names": [host], "type": "A", "port": int(number)}]}
 
 
 def _client(context: Context, server: str, client: str = "prometheus") -> dict[str, Any]:

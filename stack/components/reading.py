@@ -6,15 +6,15 @@ from slo.stack.components.context import Context
 
 __all__ = ["read_path", "reader", "writer", "writer_path"]
 
-_PREFERRED = ("prometheus", "victoria-metrics", "vmselect", "mimir")
-_READ_PATHS = {"vmselect": "/select/0/prometheus", "mimir": "/prometheus"}
-_WRITERS = ("prometheus", "victoria-metrics", "vminsert", "mimir")
-_WRITE_PATHS = {"vminsert": "/insert/0/prometheus/api/v1/write", "mimir": "/api/v1/push"}
+_READERS = ("prometheus", "victoria-metrics", "vmselect")
+_READ_PATHS = {"vmselect": "/select/0/prometheus"}
+_WRITERS = ("prometheus", "victoria-metrics", "vminsert")
+_WRITE_PATHS = {"vminsert": "/insert/0/prometheus/api/v1/write"}
 
 
 def reader(context: Context) -> str:
     """Return the component that answers PromQL."""
-    return next(name for name in _PREFERRED if context.has(name))
+    return next(name for name in _READERS if context.has(name))
 
 
 def read_path(component: str) -> str:

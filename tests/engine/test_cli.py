@@ -223,7 +223,9 @@ class TestCompile:
             == slo("compile", write_spec(), "--out", tmp_path / "one", "--only", "tests").exit_code
         )
 
-        assert {"rules", "rules-tests"} == {p.name for p in (tmp_path / "all").iterdir()}
+        assert {"dashboards", "rules", "rules-tests"} == {
+            p.name for p in (tmp_path / "all").iterdir()
+        }
         assert {"rules-tests"} == {p.name for p in (tmp_path / "one").iterdir()}
 
     def test_quiet_says_nothing(self, slo: Slo, write_spec: WriteSpec, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ export class Detail {
     this.#drawn.width = this.element.clientWidth;
     const past = this.#history;
     this.rates.replaceChildren(slo.burn_rates.length ? burnRates(slo.burn_rates, slo.alerts, Math.max(240, this.rates.clientWidth || 320)) : h("p", { class: "none" }, "No burn rate is recorded."));
-    this.ratesNote.textContent = slo.burn_rates.length ? "At 1\u00d7 the budget lasts exactly one period. The scale is logarithmic." : "";
+    this.ratesNote.textContent = ratesNote(slo.burn_rates);
     if (past.key !== slo.key || (!past.points.length && past.loading)) this.plot.replaceChildren(h("p", { class: "none" }, "Reading the history\u2026"));
     else if (past.problem && !past.points.length) this.plot.replaceChildren(h("p", { class: "problem" }, `There is no history to show: ${past.problem}.`));
     else if (!past.points.some((point) => known(point.remaining))) this.plot.replaceChildren(h("p", { class: "none" }, "No history is recorded yet; it grows from now on."));
@@ -202,6 +202,12 @@ export class Detail {
     legend.append(end);
     return h("figure", {}, plot, h("figcaption", {}, legend));
   }
+}
+
+function ratesNote(rates) {
+  if (!rates.length) return "";
+  const told = rates.some((rate) => rate.thresholds?.length);
+  return "At 1\u00d7 the budget lasts exactly one period. The scale is logarithmic." + (told ? " Marks: from there on somebody is paged (solid) or gets a ticket (dashed)." : "");
 }
 
 function tile(title, value, more, kind = "") {

@@ -201,7 +201,7 @@ export function burnRates(rates, alerts, width) {
         s("rect", { x: left, y: top + 2, width: n(width - left - right), height: 18, rx: 3, class: "track" }),
         known(rate) && rate > low && s("rect", { x: left, y: top + 2, width: n(x(rate) - left), height: 18, rx: 3, class: "fill" }),
         s("text", { x: width - right + 10, y: top + 16, class: "value" }, burn(rate)),
-        limits.map((found) => s("g", { class: `limit ${found.severity}` }, s("line", { x1: n(x(found.rate)), x2: n(x(found.rate)), y1: top - 1, y2: top + 23 }), s("title", {}, `${found.severity} above ${burn(found.rate)}`))),
+        limits.map((found) => s("g", { class: `limit ${found.severity}` }, ["halo", "mark"].map((part) => s("line", { x1: n(x(found.rate)), x2: n(x(found.rate)), y1: top - 1, y2: top + 23, class: part })), s("title", {}, `${found.severity} above ${burn(found.rate)}`))),
       );
     }),
   );

@@ -24,7 +24,7 @@ class Slow:
 
 
 def content(*freezes: Freeze) -> Any:
-    return freezes, (), (), ()
+    return freezes, (), (), (), ()
 
 
 def test_a_reading_that_began_earlier_does_not_undo_a_later_one() -> None:

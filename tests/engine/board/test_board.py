@@ -285,6 +285,16 @@ def test_nobody_is_shut_out(opened: Open, engine: Served, address: str, scheme: 
     ]
 
 
+def test_burn_rates_show_from_where_on_somebody_is_told(opened: Open, engine: Served) -> None:
+    page = opened(f"{engine.url}/?slo=checkout/availability")
+    page.wait_for_selector(".rate .value")
+
+    kinds = ("page", "ticket")
+    assert [4, 4] == [page.locator(f".limit.{kind}").count() for kind in kinds]
+    assert "page above 14.4" in page.locator(".limit.page title").first.text_content()
+    assert "somebody is paged" in page.locator("main").inner_text()
+
+
 def test_parts_are_served_with_their_types_and_tags(engine: Served) -> None:
     import httpx
 

@@ -35,9 +35,7 @@ tls_server_config:
 
 
 def made(folder: Path, *arguments: str) -> None:
-    subprocess.run(
-        ["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60
-    )
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def certificates(folder: Path) -> None:

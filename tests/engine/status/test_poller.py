@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,11 +14,14 @@ import pytest
 
 from slo.duration import seconds
 from slo.engine.ledger.records import BudgetPoint, Correction, Freeze, Target
+from slo.engine.options import CompileOptions
+from slo.engine.sources.breaker import BreakerLimits, CircuitBreaker
 from slo.engine.sources.connection import Connection
 from slo.engine.sources.failover import Failover
 from slo.engine.sources.http_source import HttpSource
 from slo.engine.sources.protocol import Answer
 from slo.engine.status import queries
+from slo.engine.status.declared import read_declared
 from slo.engine.status.holder import Holder
 from slo.engine.status.model import State
 from slo.engine.status.poller import Pace, Poller
@@ -94,13 +98,15 @@ class Keeper:
 Work = Callable[[Poller, Holder, Server], Awaitable[Any]]
 
 
-def polling(work: Work, reply: Any = recorded, **options: Any) -> Any:
+def polling(
+    work: Work, reply: Any = recorded, breaker: CircuitBreaker | None = None, **options: Any
+) -> Any:
     """Return what *work* returns with a poller of a server that answers by *reply*."""
 
     async def run() -> Any:
         async with AsyncExitStack() as stack:
             server = await stack.enter_async_context(serving(reply))
-            source = HttpSource(Connection(server.url, timeout=seconds(20)))
+            source = HttpSource(Connection(server.url, timeout=seconds(20)), breaker=breaker)
             failover, holder = Failover([source]), Holder()
             stack.push_async_callback(failover.aclose)
             poller = Poller(failover, holder, **{"pace": PACE, **options})
@@ -124,6 +130,48 @@ class TestRefresh:
 
         assert (2, True) == (found.number, found.complete)
         assert [State.OK] == [status.state for status in found.statuses]
+
+    def test_an_outage_is_two_lines_of_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        """One says that it began and why, one that it is over; not one for each attempt."""
+        broken = [True]
+
+        def reply(form: dict[str, str]) -> Any:
+            return (200, {}, b"<html>") if broken[0] else recorded(form)
+
+        async def work(poller: Poller, holder: Holder, server: Server) -> None:
+            for _ in range(3):
+                await poller.refresh()
+            broken[0] = False
+            for _ in range(2):
+                await poller.refresh()
+
+        with caplog.at_level(logging.INFO, "slo.engine.status.poller"):
+            polling(work, reply, CircuitBreaker(BreakerLimits(consecutive=100, calls=100)))
+
+        began, over = (record.message for record in caplog.records)
+        assert "no refresh: " in began
+        assert "refreshed again after" in over
+
+    def test_new_specs_show_while_nothing_can_be_read(self, write_spec: Any) -> None:
+        """The numbers stay, and so does their age."""
+        broken = [False]
+        new = read_declared([str(write_spec(service="other"))], CompileOptions(kinds=()))
+
+        def reply(form: dict[str, str]) -> Any:
+            return (200, {}, b"<html>") if broken[0] else recorded(form)
+
+        async def work(poller: Poller, holder: Holder, server: Server) -> Any:
+            await poller.refresh()
+            before = holder.current(time.time())
+            broken[0] = True
+            poller.declared = new
+            await poller.refresh()
+            return before, holder.current(time.time())
+
+        before, after = polling(work, reply)
+
+        assert ["other/availability", "shop/requests"] == [s.key for s in after.statuses]
+        assert (before.number, before.taken_at) == (after.number, after.taken_at)
 
     def test_single_flight(self) -> None:
         """A thousand who ask for a refresh at once cause one."""

@@ -169,6 +169,13 @@ class TestStates:
 
         assert State.OK is status_of(alerts=(alert,)).state
 
+    def test_numbers_of_an_age_that_nobody_knows(self) -> None:
+        """What may be a day old is not fine."""
+        status = status_of(change=lambda reading: replace(reading, evaluated_at=None))
+
+        assert State.NO_DATA is status.state
+        assert "slo:objective:ratio is not recorded" in status.reasons[0]
+
     def test_frozen(self) -> None:
         """A freeze that means this SLO, and no other, freezes it."""
 

@@ -17,6 +17,12 @@ class FlatPlaces:
     def address(self, component: str, port: str) -> str:
         return f"{component}:{self.number(component, port)}"
 
+    def each(self, component: str, port: str) -> str:
+        return self.address(component, port)
+
+    def instance(self, component: str, number: int, port: str) -> str:
+        return f"{component}-{number}:{self.number(component, port)}"
+
     def listen(self, component: str, port: str) -> str:
         return f"0.0.0.0:{self.number(component, port)}"
 

@@ -1,0 +1,50 @@
+"""Say where the collectors of a stack are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["CollectorOptions", "TierOptions"]
+
+
+class TierOptions(NamedTuple):
+    """
+    Say where one tier listens and what it may use.
+
+    Args:
+        host: Address to listen on.
+        storage: Folder for queues; `None` for what the specs say.
+        memory_limit_mib: `None` for what the specs say.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - inside a container or a pod; `local` gives loopback
+    otlp_grpc: int = 4317
+    otlp_http: int = 4318
+    health: int = 13133
+    metrics: int = 8888
+    storage: str | None = None
+    memory_limit_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollectorOptions:
+    """
+    Place collectors that the specs describe.
+
+    Args:
+        target_version: Collector to write for; `None` for what the specs say.
+        endpoints: Address of each destination by its name, over that of the specs.
+        gateway_address: Where agents reach the gateway, as `host:port`.
+        gateway_targets: Addresses of all gateways, where there are several.
+        instance: What tells one gateway's counts from another's; the collector reads it.
+    """
+
+    target_version: str | None = None
+    agent: TierOptions = field(default_factory=TierOptions)
+    gateway: TierOptions = field(default_factory=TierOptions)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    gateway_address: str | None = None
+    gateway_targets: tuple[str, ...] = ()
+    instance: str = "${env:HOSTNAME:-gateway}"

@@ -1,0 +1,50 @@
+"""Stop the stack of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from slo.engine.commands.stack_options import local_only, settings_option, target_option
+from slo.stack.settings_file import load_settings
+
+__all__ = ["command"]
+
+_INSTEAD = {
+    "compose": "docker compose --file stack/compose/compose.yaml down",
+    "kubernetes": "kubectl delete --kustomize stack/kubernetes/overlays/development",
+}
+
+
+@click.command(
+    "down",
+    help="Stop the stack of this machine, in reverse order. Its data stays, unless you say "
+    "--purge.",
+)
+@target_option
+@settings_option
+@click.option("--purge", is_flag=True, help="Delete its data, too: history, ledger and logs.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
+def command(target: str, settings_file: Path, purge: bool, yes: bool) -> None:
+    """Stop, and delete only what was asked for."""
+    local_only(target, _INSTEAD)
+    from slo.stack.supervisor.control import one_at_a_time, stop_supervisor
+    from slo.stack.targets.local_places import local_folder
+
+    folder = local_folder(load_settings(settings_file))
+    if not folder.is_ours:
+        click.echo(f"there is no stack in {folder.root}", err=True)
+        return
+    with one_at_a_time(folder):
+        stopped = stop_supervisor(folder)
+        click.echo("the stack is stopped" if stopped else "the stack was not running", err=True)
+        if not purge:
+            click.echo(f"its data stays in {folder.root}", err=True)
+            return
+        size = folder.size() / 1e6
+        click.echo(f"deleting {folder.root}: data, logs and ledger, {size:,.1f} MB", err=True)
+        if not yes:
+            click.confirm("delete it for good?", abort=True, err=True)
+        folder.purge()
+    click.echo("deleted", err=True)
