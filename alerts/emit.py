@@ -145,21 +145,46 @@ def _object(
     return prometheus_rule(groups, meta, output.source, options.version, manager)
 
 
-def health_artifacts(options: EmitOptions) -> list[Artifact]:
-    """Return the rules that watch the rules, once per run of profile `exact`."""
+def health_artifacts(options: EmitOptions, *, collectors: bool = False) -> list[Artifact]:
+    """
+    Return the rules that watch the rules, once per run of profile `exact`.
+
+    Args:
+        collectors: Watch collectors as well.
+    """
     if not (options.exact and options.alerts):
         return []
-    artifacts = []
-    if options.rules:
-        groups = health_groups()
-        if options.format == "kubernetes":
-            meta = KubernetesMeta(name=HEALTH_FILE)
-            text = prometheus_rule(groups, meta, "all specs", options.version, "slostack")
-        else:
-            text = rule_file(groups, "all specs", options.version)
-        artifacts.append(Artifact(f"rules/{HEALTH_FILE}.yaml", "rules", text))
+    artifacts = _watching(HEALTH_FILE, health_groups(), options) if options.rules else []
     if options.tests:
         from slo.alerts.health_tests import health_test
 
         artifacts += health_test(options)
+    return artifacts + (_collector_artifacts(options) if collectors else [])
+
+
+def _watching(name: str, groups: list[RuleGroup], options: EmitOptions) -> list[Artifact]:
+    if options.format == "kubernetes":
+        meta = KubernetesMeta(name=name)
+        text = prometheus_rule(groups, meta, "all specs", options.version, "slostack")
+    else:
+        text = rule_file(groups, "all specs", options.version)
+    return [Artifact(f"rules/{name}.yaml", "rules", text)]
+
+
+def _collector_artifacts(options: EmitOptions) -> list[Artifact]:
+    from slo.alerts.collector_health import COLLECTOR_FILE, collector_groups
+
+    groups = collector_groups()
+    artifacts = _watching(COLLECTOR_FILE, groups, options) if options.rules else []
+    if options.tests:
+        from slo.alerts.collector_health_tests import collector_test
+
+        rules = f"../rules/{COLLECTOR_FILE}.yaml"
+        if options.format == "kubernetes":
+            # promtool reads rule files, not objects.
+            rules = f"copies/{COLLECTOR_FILE}.yaml"
+            text = rule_file(groups, "all specs", options.version)
+            artifacts.append(Artifact(f"rules-tests/{rules}", "tests", text))
+        test = collector_test(rules, options.version)
+        artifacts.append(Artifact(f"rules-tests/{COLLECTOR_FILE}.yaml", "tests", test))
     return artifacts

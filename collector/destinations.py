@@ -102,7 +102,11 @@ def _patience(destination: Destination, tier: Tier) -> dict[str, Any]:
         # It retries by document, and has no other retry.
         endless = {"enabled": True, "max_retries": 1_000_000, "max_interval": "30s"}
         return {"retry": endless, "sending_queue": queue(tier.queue_size)}
-    return {"retry_on_failure": retry(), "sending_queue": queue(tier.queue_size)}
+    waiting = queue(tier.queue_size)
+    if destination.kind == "datadog":
+        # Its intake refuses large requests.
+        waiting["batch"] |= {"min_size": 10, "max_size": 100}
+    return {"retry_on_failure": retry(), "sending_queue": waiting}
 
 
 def _headers(destination: Destination) -> dict[str, str]:

@@ -57,6 +57,9 @@ def collector_configs(
     if plan is None or has_errors(diagnostics):
         return {}, diagnostics
     gateway = gateway_config(plan, services, needs, options)
+    if not gateway.pipelines:
+        # Every destination waits for a route.
+        return {}, diagnostics
     agent = agent_config(plan, services, gateway.signals, options)
     return {AGENT: agent, GATEWAY: gateway}, diagnostics
 

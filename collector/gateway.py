@@ -65,6 +65,9 @@ def gateway_config(
     _traces(config, context, tuple(processors), rules is not None)
     _logs(config, context, tuple(processors), rules is not None)
     _metrics(config, context, tuple(processors))
+    # A signal that nobody takes leaves its processors behind.
+    needed = {name for pipeline in config.pipelines.values() for name in pipeline.processors}
+    config.processors = {n: s for n, s in config.processors.items() if n in needed}
     used = {name for pipeline in config.pipelines.values() for name in pipeline.exporters}
     for destination in plan.destinations:
         if _exporter_id(destination, context) in used:
@@ -86,12 +89,17 @@ def _add_exporter(config: Config, destination: Destination, context: _Context) -
     config.extensions.update(exporter.extensions)
 
 
+def _takes_metrics(context: _Context) -> bool:
+    return any(_exporters(context, "metrics", default_only=True))
+
+
 # --- Traces -----------------------------------------------------------------------------
 
 
 def _traces(config: Config, context: _Context, intake: tuple[str, ...], rules: bool) -> None:
     to_metrics: tuple[str, ...] = ()
-    if context.needs.spans or context.plan.dimensions or context.plan.buckets:
+    wanted = context.needs.spans or context.plan.dimensions or context.plan.buckets
+    if wanted and _takes_metrics(context):
         spans = component_name("span_metrics", context.version)
         config.connectors[spans] = _span_metrics(context)
         to_metrics = (spans,)
@@ -154,7 +162,8 @@ def _logs(config: Config, context: _Context, intake: tuple[str, ...], rules: boo
     counters = {
         name: condition for service in context.services for name, condition in _own(service).items()
     }
-    if counters or any(not use.metric.startswith(NAMESPACE) for use in context.needs.uses):
+    wanted = counters or any(not u.metric.startswith(NAMESPACE) for u in context.needs.uses)
+    if wanted and _takes_metrics(context):
         config.connectors["count"] = {"logs": _counts(context, counters)}
         to_metrics = ("count",)
     processors = ("transform/attributes",) if rules else ()

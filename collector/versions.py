@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["component_name", "version_of"]
 
 # From which version on a component has its present name, and what it was called before. The
-# old names go on as aliases that warn, so where the version is not known exactly, it is late.
+# old names go on as aliases that warn, so a version that is too late does no harm.
 _RENAMED: dict[str, tuple[tuple[int, int], str]] = {
     "otlp_grpc": ((0, 144), "otlp"),
     "otlp_http": ((0, 144), "otlphttp"),
@@ -13,8 +13,8 @@ _RENAMED: dict[str, tuple[tuple[int, int], str]] = {
     "resource_detection": ((0, 153), "resourcedetection"),
     "load_balancing": ((0, 153), "loadbalancing"),
     "prometheus_remote_write": ((0, 154), "prometheusremotewrite"),
-    "span_metrics": ((0, 162), "spanmetrics"),
-    "delta_to_cumulative": ((0, 162), "deltatocumulative"),
+    "span_metrics": ((0, 155), "spanmetrics"),
+    "delta_to_cumulative": ((0, 158), "deltatocumulative"),
 }
 
 

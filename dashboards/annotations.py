@@ -10,7 +10,7 @@ from __future__ import annotations
 from slo.dashboards.model import Annotation
 from slo.dashboards.queries import Scope
 
-__all__ = ["ENGINE_SERIES", "annotations"]
+__all__ = ["ENGINE_SERIES", "marks"]
 
 # The names are those of `slo.engine.api.standing_metrics`, which tests compare.
 _DECIDED = "slo_engine_last_decision_time_seconds"
@@ -20,7 +20,7 @@ _OVERRIDE = "slo_engine_override_active"
 ENGINE_SERIES = (_CORRECTION, _DECIDED, _FREEZE, _OVERRIDE)
 
 
-def annotations(scope: Scope, service: str, slo: str = "") -> tuple[Annotation, ...]:
+def marks(scope: Scope, service: str, slo: str = "") -> tuple[Annotation, ...]:
     """
     Return the marks for dashboards of a service, or of one of its SLOs.
 

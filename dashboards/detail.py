@@ -10,7 +10,7 @@ from __future__ import annotations
 from slo import conventions as names
 from slo.dashboards import queries
 from slo.dashboards import slo_panels as panels
-from slo.dashboards.annotations import annotations
+from slo.dashboards.annotations import marks
 from slo.dashboards.identity import DETAIL, OVERVIEW, address
 from slo.dashboards.model import (
     Dashboard,
@@ -39,7 +39,7 @@ def detail_dashboard() -> Dashboard:
         panels=detail_panels(scope),
         tags=("slo", "slostack"),
         variables=_variables(),
-        annotations=annotations(scope, "$service", "$slo"),
+        annotations=marks(scope, "$service", "$slo"),
         links=(Link("All SLOs", address(OVERVIEW), "The overview"),),
     )
 

@@ -7,7 +7,7 @@ follows from that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -167,7 +167,7 @@ class Panel:
     links: tuple[Link, ...] = ()
     text: str = ""
     empty: str = "no data"
-    grid: Grid = Grid(0, 0, 0, 0)
+    grid: Grid = field(default_factory=lambda: Grid(0, 0, 0, 0))
     number: int = 0
 
 

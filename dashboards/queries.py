@@ -7,6 +7,7 @@ Both profiles record what is read here, unless a function says otherwise; where 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from slo import conventions as names
@@ -17,6 +18,7 @@ __all__ = [
     "MOST_BURN",
     "WHO",
     "Scope",
+    "any_of",
     "attention",
     "bad_events",
     "budget_left",
@@ -53,10 +55,13 @@ class Scope(NamedTuple):
         matchers: Of series that belong to one SLO each, such as `sloth_id="a-b"`.
         groups: Further matchers, of the groups of one SLO; what is recorded once for all
             groups has none of them.
+        records: Matchers of recorded events, which carry no labels of the user; the same as
+            the others where *matchers* names none either.
     """
 
     matchers: str
     groups: str = ""
+    records: str = ""
 
     @property
     def all(self) -> str:
@@ -70,6 +75,11 @@ class Scope(NamedTuple):
     def once(self, name: str) -> str:
         """Return the selector of a series that exists once for an SLO."""
         return f"{name}{{{self.matchers}}}"
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return a regular expression for names of specs; their only special sign is the dot."""
+    return "|".join(word.replace(".", "\\\\.") for word in words)
 
 
 def _budget(scope: Scope) -> str:
@@ -152,7 +162,9 @@ def good_events(scope: Scope) -> str:
 def _events(scope: Scope, name: str) -> str:
     # The thinned records have longer names. Without this function both sides of a difference
     # would have names, which Prometheus does not mind, and several windows, which it does.
-    rates = "{" + f'__name__=~"{name}:rate[0-9]+[smh]",{scope.all}' + "}"
+    rates = "{" + f'__name__=~"{name}:rate[0-9]+[smh]",{scope.records or scope.all}' + "}"
+    if scope.records:
+        rates += f" and on ({names.LABEL_ID}) {scope.once(names.OBJECTIVE)}"
     return f"max without (__name__) ({rates})"
 
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from slo import conventions as names
 from slo.burnrate import BurnWindow
-from slo.dashboards import queries
+from slo.dashboards import slo_extras as extras
 from slo.dashboards import slo_panels as panels
-from slo.dashboards.annotations import annotations
+from slo.dashboards.annotations import marks
 from slo.dashboards.identity import OVERVIEW, address, service_uid, slo_uid, team_uid
 from slo.dashboards.model import (
     Dashboard,
@@ -21,7 +21,7 @@ from slo.dashboards.model import (
     Variable,
     arranged,
 )
-from slo.dashboards.queries import Scope
+from slo.dashboards.queries import Scope, any_of
 from slo.dashboards.texts import about, objective_text
 from slo.duration import Duration, minutes
 from slo.numbers import decimal_text
@@ -32,7 +32,6 @@ from slo.promql_division import counts_events
 __all__ = ["burn_steps", "links_of", "scope_of", "slo_dashboard"]
 
 _BASE_WINDOW = minutes(5)
-_MOST_GROUPS = 20
 
 
 def slo_dashboard(plan: SloPlan, *, exact: bool) -> Dashboard:
@@ -51,7 +50,7 @@ def slo_dashboard(plan: SloPlan, *, exact: bool) -> Dashboard:
         panels=arranged(_rows(plan, scope, exact)),
         tags=("slo", "slostack", f"service:{plan.service}"),
         variables=tuple(_group_variable(plan, label) for label in groups),
-        annotations=annotations(scope, _quoted(plan.service), _quoted(plan.name)),
+        annotations=marks(scope, any_of([plan.service]), any_of([plan.name])),
         links=links_of(plan),
         since="now-7d",
     )
@@ -61,11 +60,6 @@ def scope_of(plan: SloPlan) -> Scope:
     """Return the series of *plan*, of the groups that are chosen."""
     groups = ",".join(f'{label}=~"${label}"' for label in plan.group_by or ())
     return Scope(f'{names.LABEL_ID}="{plan.id}"', groups)
-
-
-def _quoted(name: str) -> str:
-    """Return *name* as a regular expression in a PromQL string; names hold no other signs."""
-    return name.replace(".", "\\\\.")
 
 
 def _group_variable(plan: SloPlan, label: str) -> Variable:
@@ -91,12 +85,12 @@ def _rows(plan: SloPlan, scope: Scope, exact: bool) -> list[list[Panel]]:
     rows.append([*plots, _sli_plot(plan, scope, legend)])
     rows.append([_burn_plot(plan, scope, legend, steps), _events_plot(plan, scope, legend, exact)])
     if plan.timeslices is not None and exact:
-        rows.append([_slices(plan, scope, legend)])
-    rows.append(_counts(plan, scope, legend, exact))
+        rows.append([extras.slices_panel(plan, scope, legend)])
+    rows.append(extras.counts_panels(plan, scope, legend, exact))
     if plan.group_by:
-        rows.append([_groups(plan, scope, legend)])
+        rows.append([extras.groups_panel(plan, scope, legend)])
     if isinstance(plan.indicator, CompositeIndicator):
-        rows.append(_members(plan.indicator))
+        rows.append(extras.members_panels(plan.indicator))
     return [*rows, [panels.alert_timeline(scope), about(plan)]]
 
 
@@ -287,143 +281,6 @@ def _rates(plan: SloPlan, scope: Scope, exact: bool) -> tuple[str, str] | None:
         # An error counter is often born with the first error.
         return f"({error} or 0 * {total})", total
     return None
-
-
-def _slices(plan: SloPlan, scope: Scope, legend: str) -> Panel:
-    assert plan.timeslices is not None
-    return Panel(
-        Kind.TIME_SERIES,
-        "Bad slices",
-        f"What each slice of {plan.timeslices.length} counted as: 0 % is good, 100 % is bad. "
-        "The budget is made of these.",
-        (Target(scope.series(names.SLICE_ERROR), legend or "slice"),),
-        unit="percentunit",
-        minimum=0,
-        maximum=1,
-        steps=(Step(None, panels.GREEN), Step(0.0001, panels.RED)),
-        width=24,
-        height=5,
-    )
-
-
-def _counts(plan: SloPlan, scope: Scope, legend: str, exact: bool) -> list[Panel]:
-    """Return what happened in the period, in numbers, and how its other windows stand."""
-    if not exact:
-        return []
-    word = "events" if plan.timeslices is None else "slices"
-    window = plan.window.name
-    bad, every = (
-        scope.series(names.counted_in(f"{kind}_{word}", window)) for kind in ("error", "total")
-    )
-    budget = decimal_text(plan.error_budget)
-    found = [
-        Panel(
-            Kind.BAR_GAUGE,
-            f"Bad {word} of the period",
-            f"How many {word} were bad in {window}, and how many the objective allows at the "
-            "traffic there was.",
-            (
-                Target(bad, f"bad {legend}".strip(), instant=True),
-                Target(f"{every} * {budget}", f"allowed {legend}".strip(), instant=True),
-            ),
-            unit="short",
-            decimals=1,
-            minimum=0,
-            steps=(Step(None, "blue"),),
-            width=8,
-            height=6,
-        ),
-        Panel(
-            Kind.STAT,
-            "Period measured",
-            "Share of the period for which there are records. Less than all of it says that the "
-            "server has forgotten the rest, was down, or has just begun.",
-            (Target(queries.coverage(scope, window), legend or window, instant=True),),
-            unit="percentunit",
-            decimals=0,
-            steps=(Step(None, panels.YELLOW), Step(0.95, panels.GREEN)),
-            width=4,
-            height=6,
-        ),
-    ]
-    if plan.more_windows:
-        left = scope.series(names.WINDOW_BUDGET_REMAINING)
-        found.append(
-            Panel(
-                Kind.BAR_GAUGE,
-                "Budget left by window",
-                "What is left of the budget in each window that the objective is measured over; "
-                "the first one alerts.",
-                (
-                    Target(
-                        scope.series(names.ERROR_BUDGET_REMAINING),
-                        f"{window} {legend}".strip(),
-                        instant=True,
-                    ),
-                    Target(
-                        f"clamp_min({left}, {queries.LEAST_BUDGET})",
-                        f"{{{{{names.LABEL_WINDOW}}}}} {legend}".strip(),
-                        instant=True,
-                    ),
-                ),
-                unit="percentunit",
-                decimals=1,
-                minimum=0,
-                maximum=1,
-                steps=panels.BUDGET_STEPS,
-                width=12,
-                height=6,
-            )
-        )
-    return found
-
-
-def _groups(plan: SloPlan, scope: Scope, legend: str) -> Panel:
-    return Panel(
-        Kind.BAR_GAUGE,
-        "Groups with the least budget",
-        f"Each value of {', '.join(plan.group_by or ())} has a budget of its own; these have "
-        "the least of it left.",
-        (Target(f"bottomk({_MOST_GROUPS}, {queries.budget_left(scope)})", legend, instant=True),),
-        unit="percentunit",
-        decimals=1,
-        minimum=0,
-        maximum=1,
-        steps=panels.BUDGET_STEPS,
-        width=24,
-        height=8,
-    )
-
-
-def _members(indicator: CompositeIndicator) -> list[Panel]:
-    ids = "|".join(_quoted(member.id) for member in indicator.members)
-    scope = Scope(f'{names.LABEL_ID}=~"{ids}"')
-    legend = f"{{{{{names.LABEL_SERVICE}}}}} / {{{{{names.LABEL_SLO}}}}}"
-    return [
-        Panel(
-            Kind.BAR_GAUGE,
-            "Members: budget left",
-            "The objectives that this one is made of, each with what is left of its own budget.",
-            (Target(queries.least_left(scope), legend, instant=True),),
-            unit="percentunit",
-            decimals=1,
-            minimum=0,
-            maximum=1,
-            steps=panels.BUDGET_STEPS,
-        ),
-        Panel(
-            Kind.TIME_SERIES,
-            "Members: burn rate",
-            "How fast each member spends its own budget now. Where this objective burns, one of "
-            "these shows why.",
-            (Target(f"max by ({queries.WHO}) ({queries.burn_rate(scope)})", legend),),
-            unit="suffix:x",
-            decimals=2,
-            minimum=0,
-            steps=panels.BURN_STEPS,
-            lines=True,
-        ),
-    ]
 
 
 def links_of(plan: SloPlan) -> tuple[Link, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from slo import conventions as names
 from slo.dashboards import queries
 from slo.dashboards import slo_panels as panels
-from slo.dashboards.annotations import annotations
+from slo.dashboards.annotations import marks
 from slo.dashboards.identity import (
     DETAIL,
     OVERVIEW,
@@ -27,8 +27,9 @@ from slo.dashboards.model import (
     Target,
     arranged,
 )
-from slo.dashboards.queries import Scope
+from slo.dashboards.queries import Scope, any_of
 from slo.plan import SloPlan
+from slo.promql import quote
 
 __all__ = ["overview_dashboard", "service_dashboard", "team_dashboard"]
 
@@ -53,7 +54,7 @@ def overview_dashboard() -> Dashboard:
         description="All objectives, those that need somebody first. Made for a wall.",
         panels=arranged(rows),
         tags=("slo", "slostack"),
-        annotations=annotations(scope, ".+"),
+        annotations=marks(scope, ".+"),
         links=(Link("SLO detail", address(DETAIL), "One objective in full"),),
         since="now-24h",
         refresh="30s",
@@ -74,7 +75,7 @@ def service_dashboard(service: str, plans: Sequence[SloPlan]) -> Dashboard:
         description=f"All objectives of {service}.",
         panels=arranged(_page(scope, f"{{{{{names.LABEL_SLO}}}}}")),
         tags=("slo", "slostack", f"service:{service}"),
-        annotations=annotations(scope, service.replace(".", "\\\\.")),
+        annotations=marks(scope, any_of([service])),
         links=tuple(links),
     )
 
@@ -93,21 +94,26 @@ def _shared_links(plans: Iterable[SloPlan]) -> list[Link]:
 def team_dashboard(owner: str, plans: Sequence[SloPlan]) -> Dashboard:
     """Return the dashboard of the team *owner* with its SLOs *plans*."""
     services = sorted({plan.service for plan in plans})
-    # Recorded series carry the owner, but not those that exist once for all labels of the user.
-    names_of = "|".join(sorted(plan.id.replace(".", "\\\\.") for plan in plans))
-    scope = Scope(f'{names.LABEL_ID}=~"{names_of}"')
+    scope = _team_scope(owner, plans, services)
     links = [Link(f"Service {name}", address(service_uid(name))) for name in services]
     links.append(Link("All SLOs", address(OVERVIEW), "The overview"))
-    marked = "|".join(name.replace(".", "\\\\.") for name in services)
     return Dashboard(
         uid=team_uid(owner),
         title=f"Team {owner}",
         description=f"All objectives of {owner}.",
         panels=arranged(_page(scope, _LEGEND)),
         tags=("slo", "slostack", f"team:{owner}"),
-        annotations=annotations(scope, f"({marked})"),
+        annotations=marks(scope, f"({any_of(services)})"),
         links=tuple(links),
     )
+
+
+def _team_scope(owner: str, plans: Sequence[SloPlan], services: Sequence[str]) -> Scope:
+    """Return the series of a team: by their label, where all of them have it."""
+    if all(plan.labels.get(names.OWNER_LABEL) == owner for plan in plans):
+        matcher = f"{names.OWNER_LABEL}={quote(owner)}"
+        return Scope(matcher, records=f'{names.LABEL_SERVICE}=~"{any_of(services)}"')
+    return Scope(f'{names.LABEL_ID}=~"{any_of(sorted(plan.id for plan in plans))}"')
 
 
 def _page(scope: Scope, legend: str) -> list[list[Panel]]:

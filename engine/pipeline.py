@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from slo.alert_windows import builtin_policies, is_catalog, read_catalog
 from slo.alerts.emit import EmitOptions, FileOutput, emit_file, health_artifacts
-from slo.alerts.packs.documents import compile_packs, is_packs
+from slo.alerts.packs.documents import (
+    CompiledPacks,
+    check_pack_owners,
+    compile_packs,
+    is_packs,
+)
 from slo.artifact import GENERATED, Artifact
 from slo.burnrate import AlertPolicy
 from slo.checks.identity import check_identities
@@ -36,6 +41,7 @@ from slo.plugins import PluginRegistry, load_plugins
 from slo.source import Source, parse_documents
 from slo.spec.context import ReadContext
 from slo.spec.registry import read_document
+from slo.stack.settings_documents import check_settings, is_settings
 from slo.version import __version__
 
 if TYPE_CHECKING:
@@ -94,7 +100,8 @@ class FileResult(Generic[T]):
     Args:
         outputs: Path of each artifact with what the sink made of it.
         policies: Gate policies among the specs; nothing is compiled from them.
-        packs: Rules and tests of packs among the specs; `None` if there are no packs.
+        packs: Packs among the specs.
+        settings: How many stacks the specs stand beside.
         source: The file's text, when something is wrong with it.
     """
 
@@ -104,7 +111,8 @@ class FileResult(Generic[T]):
     diagnostics: list[Diagnostic] = field(default_factory=list)
     outputs: list[tuple[str, T]] = field(default_factory=list)
     policies: list[ReadPolicy] = field(default_factory=list)
-    packs: list[Artifact] | None = None
+    packs: list[CompiledPacks] = field(default_factory=list)
+    settings: int = 0
     source: Source | None = None
 
 
@@ -117,6 +125,8 @@ class CompileResult(Generic[T]):
         artifacts: What the sink made of each artifact, by path; empty on any error.
         sources: Texts of the files with problems, by the path in their diagnostics.
         policies: How many gate policies were among the specs.
+        packs: Whether packs were.
+        settings: How many settings of stacks were.
     """
 
     artifacts: tuple[T, ...]
@@ -124,6 +134,8 @@ class CompileResult(Generic[T]):
     specs: SpecSet
     sources: Mapping[str, Source] = field(default_factory=dict)
     policies: int = 0
+    packs: bool = False
+    settings: int = 0
 
     @property
     def failed(self) -> bool:
@@ -205,8 +217,9 @@ def compile_file(
 
             artifacts += file_dashboards(result.services, exact=environment.options.exact)
         result.outputs = [(artifact.path, sink(artifact)) for artifact in artifacts]
-    if result.packs and not has_errors(result.diagnostics):
-        result.outputs += [(artifact.path, sink(artifact)) for artifact in result.packs]
+    if not has_errors(result.diagnostics):
+        made = [artifact for packs in result.packs for artifact in packs.artifacts]
+        result.outputs += [(artifact.path, sink(artifact)) for artifact in made]
     if result.diagnostics or result.packs or found.shown == STDIN_SHOWN:
         result.source = source
     return result
@@ -234,8 +247,12 @@ def _read(source: Source, environment: Environment) -> FileResult[T]:
             continue
         if is_packs(document.root):
             packs, problems = compile_packs(document, environment.emit)
-            result.packs = [*(result.packs or ()), *packs]
+            result.packs.append(packs)
             result.diagnostics += problems
+            continue
+        if is_settings(document.root):
+            result.settings += 1
+            result.diagnostics += check_settings(document)
             continue
         found = read_document(document, context)
         specs = specs.joined(found)
@@ -265,13 +282,15 @@ def finish(
     diagnostics = [*environment.diagnostics, *(d for r in results for d in r.diagnostics)]
     sources = {**environment.sources, **{r.source.path: r.source for r in results if r.source}}
     policies = [policy for result in results for policy in result.policies]
-    packs = any(result.packs is not None for result in results)
-    if inputs and not (any(specs) or policies or packs or has_errors(diagnostics)):
+    packs = [packs for result in results for packs in result.packs]
+    settings = sum(result.settings for result in results)
+    if inputs and not (any(specs) or policies or packs or settings or has_errors(diagnostics)):
         span = Span(inputs[0].shown)
         diagnostics.append(Diagnostic("SLO008", Severity.ERROR, "no SLO in any of the files", span))
     diagnostics += check_identities(specs.slos)
     diagnostics += check_members(specs.slos)
     diagnostics += check_policies(policies, specs.slos)
+    diagnostics += check_pack_owners(packs, owners)
     outputs, collisions = _collect(results)
     diagnostics += collisions
     diagnostics += _check_mixture(specs, environment.options)
@@ -289,7 +308,10 @@ def finish(
             if isinstance(source, Source):
                 sources[found.shown] = source
     ordered = tuple(outputs[path] for path in sorted(outputs))
-    return CompileResult(ordered, sort_diagnostics(diagnostics), specs, sources, len(policies))
+    return CompileResult(
+        *(ordered, sort_diagnostics(diagnostics), specs, sources),
+        *(len(policies), bool(packs), settings),
+    )
 
 
 def _collect(results: Sequence[FileResult[T]]) -> tuple[dict[str, T], list[Diagnostic]]:
@@ -326,8 +348,8 @@ def _shared_artifacts(
 ) -> tuple[list[Artifact], list[Diagnostic]]:
     artifacts: list[Artifact] = []
     diagnostics: list[Diagnostic] = []
-    if specs.services:
-        artifacts += health_artifacts(environment.emit)
+    if specs.services or specs.telemetry:
+        artifacts += health_artifacts(environment.emit, collectors=bool(specs.telemetry))
     if "dashboards" in environment.options.kinds:
         from slo.dashboards.emit import shared_dashboards
 

@@ -17,13 +17,18 @@ NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]*[A-Za-z0-9]\Z")
 
 
 def scaffold(service: str, owner: str) -> tuple[Artifact, ...]:
-    """Return a first spec, its owners and the schema that editors complete it with."""
-    schema = json.dumps(load_schema("slo-v1"), indent=2) + "\n"
+    """Return a first spec, its owners, a stack, and the schemas that editors complete with."""
     return (
         Artifact(f"specs/{service}.yaml", "spec", _filled("service.yaml", service, owner)),
         Artifact("specs/owners.yaml", "spec", _filled("owners.yaml", service, owner)),
-        Artifact(".slo/slo-v1.schema.json", "schema", schema),
+        Artifact("slostack.yaml", "settings", _filled("slostack.yaml", service, owner)),
+        Artifact(".slo/slo-v1.schema.json", "schema", _schema("slo-v1")),
+        Artifact(".slo/stack-v1.schema.json", "schema", _schema("stack-v1")),
     )
+
+
+def _schema(name: str) -> str:
+    return json.dumps(load_schema(name), indent=2) + "\n"
 
 
 def _filled(template: str, service: str, owner: str) -> str:

@@ -18,6 +18,8 @@ from slo.stack.settings_file import load_settings
 
 __all__ = ["StackInputs", "read_stack"]
 
+_NO_DESTINATIONS = "SLO701"
+
 
 @dataclass(frozen=True, slots=True)
 class StackInputs:
@@ -55,7 +57,9 @@ def read_stack(path: Path, options: CompileOptions | None = None) -> StackInputs
     policy = settings.policy
     text = None if policy is None else _text(settings.folder / policy)
     compiled = Compiled(result.specs, result.artifacts, sources, text)
-    return StackInputs(settings, compiled, result.diagnostics, result.sources)
+    # A stack has backends of its own, which specs need not name.
+    diagnostics = tuple(d for d in result.diagnostics if d.code != _NO_DESTINATIONS)
+    return StackInputs(settings, compiled, diagnostics, result.sources)
 
 
 def _sources(specs: list[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 SIGNALS = ("traces", "metrics", "logs")
-DEFAULT_COLLECTOR_VERSION = "0.162"
+DEFAULT_COLLECTOR_VERSION = "0.161"
 
 _NONE: Mapping[str, str] = {}
 
@@ -181,7 +181,7 @@ class TelemetryPlan(NamedTuple):
     Hold what the platform says of its collectors.
 
     Args:
-        collector_version: Version to write configuration for, such as `0.162`.
+        collector_version: Version to write configuration for, such as `0.161`.
         environment: Value of the resource attribute `deployment.environment.name`.
         detectors: What finds out about the machine; each must fit the platform.
         baseline: Percentage of ordinary traces to keep.

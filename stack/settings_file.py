@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from slo.diagnostics import Diagnostic, Severity, has_errors
 from slo.duration import Duration
 from slo.errors import CompileFailed, ToolError
 from slo.schema import checker
-from slo.source import Source, parse_documents
+from slo.source import Document, Map, Source, key_span, parse_documents
 from slo.stack.components.plan import component_names
 from slo.stack.components.ports import PORTS, port_number
 from slo.stack.settings import LOOPBACK, OPTIONAL_PARTS, Deadman, Exposure, StackSettings
 
-__all__ = ["SETTINGS_FILE", "load_settings", "read_settings"]
+__all__ = ["SETTINGS_FILE", "load_settings", "read_document", "read_settings"]
 
 # What `slo stack` looks for in the working directory.
 SETTINGS_FILE = "slostack.yaml"
@@ -29,7 +29,7 @@ def load_settings(path: Path) -> StackSettings:
 
     Raises:
         CompileFailed: They are wrong; the diagnostics say where.
-        ToolError: The file cannot be read, or its settings do not fit each other.
+        ToolError: The file cannot be read.
     """
     try:
         source = Source(str(path), path.read_text("utf-8"))
@@ -52,22 +52,41 @@ def read_settings(source: Source, folder: Path) -> StackSettings:
 
     Raises:
         CompileFailed: They are wrong; the diagnostics say where.
-        ToolError: They do not fit each other.
     """
     documents = list(parse_documents(source))
-    diagnostics = [found for document in documents for found in document.diagnostics]
-    if not has_errors(diagnostics) and (len(documents) != 1 or documents[0].node is None):
-        hint = "start it with `version: slo/v1` and `kind: Stack`"
-        message = "expected the settings of one stack"
-        diagnostics.append(Diagnostic("SLO007", Severity.ERROR, message, source.start, hint))
+    if len(documents) != 1 and not any(document.diagnostics for document in documents):
+        raise CompileFailed((_not_one(source),))
+    return read_document(documents[0], folder)
+
+
+def _not_one(source: Source) -> Diagnostic:
+    hint = "start it with `version: slo/v1` and `kind: Stack`"
+    message = "expected the settings of one stack"
+    return Diagnostic("SLO007", Severity.ERROR, message, source.start, hint)
+
+
+def read_document(document: Document, folder: Path) -> StackSettings:
+    """
+    Return the settings that *document* holds.
+
+    Args:
+        folder: That its relative paths start from.
+
+    Raises:
+        CompileFailed: They are wrong; the diagnostics say where.
+    """
+    source, diagnostics = document.source, list(document.diagnostics)
+    if not has_errors(diagnostics) and document.node is None:
+        diagnostics.append(_not_one(source))
     if not has_errors(diagnostics):
-        document = documents[0]
         assert document.node is not None
         diagnostics += checker("stack-v1", "Stack").check(source, document.root, document.node)
     if has_errors(diagnostics):
         raise CompileFailed(tuple(diagnostics))
-    settings = _settings(documents[0].root, folder)
-    _check(settings, source.path)
+    settings = _settings(document.root, folder)
+    diagnostics += _contradictions(settings, document.root, source)
+    if has_errors(diagnostics):
+        raise CompileFailed(tuple(diagnostics))
     return settings
 
 
@@ -115,29 +134,53 @@ def _deadman(entry: Mapping[str, Any]) -> Deadman:
     )
 
 
-def _check(settings: StackSettings, path: str) -> None:
-    """Refuse settings that are each fine, but not together."""
+def _contradictions(settings: StackSettings, root: Map, source: Source) -> Iterator[Diagnostic]:
+    """Report settings that are each fine, but not together."""
+
+    def wrong(message: str, hint: str, *path: str) -> Diagnostic:
+        container = root
+        for key in path[:-1]:
+            container = container[key]
+        span = key_span(source, container, path[-1])
+        return Diagnostic("SLO801", Severity.ERROR, message, span, hint)
+
     if settings.shards > 1 and settings.engine != "victoria-metrics":
-        raise ToolError(
-            f"{path}: `shards: {settings.shards}` needs `engine: victoria-metrics`; "
-            f"{settings.engine} keeps everything in one place"
+        yield wrong(
+            f"{settings.engine} keeps everything in one place, not in {settings.shards} shards",
+            "several storage nodes need `engine: victoria-metrics`",
+            *("metrics", "shards"),
         )
-    taken: dict[int, str] = {}
-    for component in PORTS:
-        for port in PORTS[component]:
-            number = port_number(settings, component, port)
-            other = taken.setdefault(number, component)
-            if other != component:
-                raise ToolError(
-                    f"{path}: {component} and {other} would both listen on port {number}; "
-                    "give one of them another `port` under `expose`"
-                )
     names = component_names(settings)
     for component in settings.expose:
         if component not in names:
-            raise ToolError(
-                f"{path}: `{component}` is not part of this stack, so it cannot be exposed"
+            yield wrong(
+                f"`{component}` is not part of this stack, so it cannot be exposed",
+                f"its parts are {', '.join(names)}",
+                *("expose", component),
             )
+    for component, other, number in _shared_ports(settings):
+        yield wrong(
+            f"`{component}` and `{other}` would both listen on port {number}",
+            "give one of them another `port`",
+            *("expose", component),
+        )
     for job in settings.scrape:
         if job in PORTS:
-            raise ToolError(f"{path}: the job `{job}` is the stack's own; give yours another name")
+            yield wrong(
+                f"the job `{job}` is the stack's own", "give yours another name", "scrape", job
+            )
+
+
+def _shared_ports(settings: StackSettings) -> Iterator[tuple[str, str, int]]:
+    """Yield an exposed component, another one, and the port number that both have."""
+    taken = {
+        (component, port): port_number(settings, component, port)
+        for component in PORTS
+        for port in PORTS[component]
+    }
+    for component in settings.expose:
+        number = taken[component, "http"]
+        for (other, port), used in taken.items():
+            if used == number and (other, port) != (component, "http"):
+                yield component, other, number
+                break

@@ -131,8 +131,8 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
     pace = start * total / (ahead / 2)
     slow_start = float(settings.number("ticket_prediction_below")) * 0.95
     slow_pace = slow_start * total / (settings.duration("ticket_ahead").seconds / 60 * 0.7)
-    night = 8 * _HOUR
-    sawtooth = " ".join(ramp(start * total, -0.02 * total / 60, _HOUR) for _ in range(8))
+    night = 4 * _HOUR
+    sawtooth = " ".join(ramp(start * total, -0.02 * total / 60, _HOUR) for _ in range(4))
     large = Scenario(
         "a large disk that is full by share, with room enough in bytes",
         feeds(gauge((low * 0.9 * 1000 * total, 60)), 60, 1000 * total),

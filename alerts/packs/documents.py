@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from slo.artifact import Artifact
-from slo.diagnostics import Diagnostic
-from slo.source import Document, Map
+from slo.diagnostics import Diagnostic, Severity, Span
+from slo.plan import Owner
+from slo.source import Document, Map, span_of
 
 if TYPE_CHECKING:
     from slo.alerts.emit import EmitOptions
 
-__all__ = ["compile_packs", "is_packs"]
+__all__ = ["CompiledPacks", "check_pack_owners", "compile_packs", "is_packs"]
+
+_OWNER_KEYS = ("owner", "heartbeat_owner")
+
+
+class CompiledPacks(NamedTuple):
+    """
+    Hold what one Packs document became.
+
+    Args:
+        owners: Who is told, and where that stands.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    owners: tuple[tuple[str, Span], ...] = ()
 
 
 def is_packs(root: object) -> bool:
@@ -21,7 +37,7 @@ def is_packs(root: object) -> bool:
 
 def compile_packs(
     document: Document, options: EmitOptions
-) -> tuple[list[Artifact], list[Diagnostic]]:
+) -> tuple[CompiledPacks, list[Diagnostic]]:
     """
     Return the rules and tests of the packs in *document*, and what is wrong with it.
 
@@ -33,7 +49,31 @@ def compile_packs(
 
     packs, diagnostics = read_packs(document)
     if packs is None or not options.alerts:
-        return [], diagnostics
+        return CompiledPacks(), diagnostics
     wanted = {"rules": options.rules, "tests": options.tests}
     made = pack_artifacts(packs, options.version, options.format)
-    return [artifact for artifact in made if wanted[artifact.kind]], diagnostics
+    artifacts = tuple(artifact for artifact in made if wanted[artifact.kind])
+    return CompiledPacks(artifacts, tuple(_owners(document))), diagnostics
+
+
+def _owners(document: Document) -> Iterable[tuple[str, Span]]:
+    root = document.root
+    for given in (root, *root["packs"].values()):
+        for key in _OWNER_KEYS:
+            if key in given:
+                yield given[key], span_of(document.source, given.nodes[key][1])
+
+
+def check_pack_owners(
+    packs: Iterable[CompiledPacks], owners: Sequence[Owner]
+) -> Iterable[Diagnostic]:
+    """Yield a warning for each owner of a pack that no Owners document of the run declares."""
+    known = {owner.name for owner in owners}
+    if not known:
+        return
+    for compiled in packs:
+        for name, span in compiled.owners:
+            if name not in known:
+                message = f"packs name owner `{name}`, which no Owners document declares"
+                hint = "declare it; until then these alerts go to `default`, or to nobody"
+                yield Diagnostic("SLO403", Severity.WARNING, message, span, hint)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from slo.alerts.model import AlertingRule, RecordingRule
 from slo.duration import Duration, minutes
+from slo.numbers import decimal_text
 
 __all__ = [
     "Check",
@@ -135,4 +137,5 @@ def _run(value: float, step: float, count: int) -> str:
 
 
 def _number(value: float) -> str:
-    return format(value, ".12g") if value != int(value) else str(int(value))
+    # In plain notation: an exponent's sign would be read as a step.
+    return decimal_text(Decimal(f"{value:.12g}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import promql_parser
 
-from slo.alerts.model import AlertingRule
+from slo.alerts.model import AlertingRule, Rule
 from slo.alerts.packs.catalog import defaults, rules_of
 from slo.alerts.packs.model import PackRules
 from slo.alerts.packs.settings import Settings
@@ -106,7 +106,8 @@ def _not_matchers(source: Source, given: Map, code: str, message: str) -> Diagno
 def _wrong_promql(source: Source, packs: Map, name: str, rules: PackRules) -> list[Diagnostic]:
     """Find rules that no server would load, whatever setting made them so."""
     found = []
-    for rule in (*rules.records, *rules.all_alerts):
+    every: list[Rule] = [*rules.records, *rules.all_alerts]
+    for rule in every:
         try:
             parse_template(rule.expr)
         except PromqlError as error:

@@ -90,9 +90,8 @@ class Settings:
         return f"by ({', '.join(label(name) for name in kept)})"
 
     def who(self) -> str:
-        """Return a template that names the thing which an alert is about."""
-        parts = [f"{name} {{{{ $labels.{name} }}}}" for name in self.given["by"]]
-        return ", ".join(parts)
+        """Return a template that names the thing which an alert is about, as `mail/orders`."""
+        return "/".join(f"{{{{ $labels.{name} }}}}" for name in self.given["by"])
 
     # --- Rules --------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ _MOST_VALUES = 50
 # The framework takes a copy each time.
 _ANY: list[Any] = []
 _Name = Annotated[str, Path(min_length=1, max_length=200)]
+# A name with a slash, or one that is only dots, is no part of a path.
+_NameAsked = Annotated[str, Query(min_length=1, max_length=200)]
 _Values = Annotated[list[str], Query(max_length=_MOST_VALUES)]
 _States = Annotated[list[State], Query(max_length=_MOST_VALUES)]
 _Groups = Annotated[
@@ -61,6 +63,7 @@ async def list_slos(
     owner: _Values = _ANY,
     tier: _Values = _ANY,
     state: _States = _ANY,
+    name: _Values = _ANY,
     limit: Annotated[int, Query(ge=1, le=MOST_IN_PAGE)] = 200,
     cursor: Annotated[str | None, Query(max_length=4_096, description="`next` of a page.")] = None,
 ) -> Response:
@@ -71,11 +74,12 @@ async def list_slos(
         owners=frozenset(owner),
         tiers=frozenset(tier),
         states=frozenset(found.value for found in state),
+        names=frozenset(name),
         limit=limit,
         after=_after(cursor),
     )
     question = f"slos{sorted(wanted.services)}{sorted(wanted.owners)}{sorted(wanted.tiers)}"
-    question += f"{sorted(wanted.states)}{limit}{wanted.after}"
+    question += f"{sorted(wanted.states)}{sorted(wanted.names)}{limit}{wanted.after}"
     return await aged_answer(request, view, age, question, view.page(wanted))
 
 
@@ -108,6 +112,35 @@ async def history(
     end: Annotated[Moment | None, Query()] = None,
 ) -> Response:
     """Return points for a burn-down; the period up to now if no times are given."""
+    return await _history(request, service, name, group, start, end)
+
+
+@router.get(
+    "/history",
+    summary="How one SLO stood, by any name",
+    responses=described(404, 422, 503, model=History),
+    openapi_extra=_READ,
+)
+async def history_by_name(
+    request: Request,
+    service: _NameAsked,
+    name: _NameAsked,
+    group: _Groups = _ANY,
+    start: Annotated[Moment | None, Query()] = None,
+    end: Annotated[Moment | None, Query()] = None,
+) -> Response:
+    """Return the same for names that cannot stand in a path, such as those with slashes."""
+    return await _history(request, service, name, group, start, end)
+
+
+async def _history(
+    request: Request,
+    service: str,
+    name: str,
+    group: list[str],
+    start: float | None,
+    end: float | None,
+) -> Response:
     parts = parts_of(request)
     view, age = latest(parts)
     (status, *others) = _groups(view, service, name, group)

@@ -48,6 +48,7 @@ class Filter:
     owners: frozenset[str] = frozenset()
     tiers: frozenset[str] = frozenset()
     states: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     limit: int = 200
     after: str | None = None
 
@@ -58,6 +59,7 @@ class Filter:
             and (not self.owners or status.owner in self.owners)
             and (not self.tiers or status.tier in self.tiers)
             and (not self.states or status.state.value in self.states)
+            and (not self.names or status.name in self.names)
         )
 
 

@@ -123,10 +123,12 @@ def _folders(options: CompileOptions) -> list[str]:
 
 def _print(artifacts: tuple[Artifact, ...]) -> None:
     """Print the rules; several files become several YAML documents."""
+    from slo.alerts.collector_health import COLLECTOR_FILE
     from slo.alerts.health import HEALTH_FILE
 
     # The rules that watch the rules belong to a folder of rules, not to a quick look.
-    shown = [a for a in artifacts if a.path != f"rules/{HEALTH_FILE}.yaml"]
+    watching = {f"rules/{name}.yaml" for name in (HEALTH_FILE, COLLECTOR_FILE)}
+    shown = [a for a in artifacts if a.path not in watching]
     click.echo("---\n".join(artifact.text for artifact in shown), nl=False)
 
 

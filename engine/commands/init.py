@@ -18,7 +18,7 @@ def _name(context: click.Context, parameter: click.Parameter, value: str) -> str
     return value
 
 
-@click.command("init", help="Write a first spec, its owners and an editor schema into FOLDER.")
+@click.command("init", help="Write a first spec, its owners and settings of a stack into FOLDER.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option("--service", default="checkout", show_default=True, callback=_name)
 @click.option("--owner", default="payments", show_default=True, callback=_name)

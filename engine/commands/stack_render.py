@@ -54,6 +54,7 @@ def command(target: str, out: Path | None, settings_file: Path, check: bool, for
     if code:
         sys.exit(code)
     folder = out or inputs.settings.folder / "stack" / target
+    _refuse_among_specs(folder, inputs)
     artifacts = _artifacts(target, inputs, folder)
     if check:
         sys.exit(_compare(artifacts, folder))
@@ -63,6 +64,17 @@ def command(target: str, out: Path | None, settings_file: Path, check: bool, for
         # On this machine, `slo stack up` does it.
         _report_secrets(target, inputs)
     click.echo(f"next:  {_NEXT[target].format(out=folder)}", err=True)
+
+
+def _refuse_among_specs(folder: Path, inputs: StackInputs) -> None:
+    """Refuse a folder where the engine's copies of the specs would be specs the next time."""
+    for spec in inputs.settings.specs:
+        specs = (inputs.settings.folder / spec).resolve()
+        if folder.resolve().is_relative_to(specs):
+            raise click.ClickException(
+                f"{folder} is inside the folder of specs {specs}: give another one with --out, or "
+                "name the specs more closely in the settings"
+            )
 
 
 def _artifacts(target: str, inputs: StackInputs, folder: Path) -> tuple[Artifact, ...]:

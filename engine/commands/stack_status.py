@@ -106,6 +106,8 @@ def _table(state: StackState, parts: Mapping[str, Part]) -> list[str]:
     for part in state.parts:
         if part.reason:
             lines.append(f"{part.name}: {part.reason}")
+    if not state.supervisor:
+        lines.append("the stack does not run: `slo stack up`")
     return lines
 
 

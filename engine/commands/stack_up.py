@@ -90,8 +90,11 @@ def _report(found: Brought, settings_file: Path) -> None:
         click.echo(f"changed by hand, and as rendered again: {path}", err=True)
     for text in found.unchecked:
         click.echo(f"not checked: {text}", err=True)
-    for part in found.left_out:
-        click.echo(f"{'not here':<10} {part.part}: {part.remedy}", err=True)
+    by_remedy: dict[str, list[str]] = {}
+    for left_out in found.left_out:
+        by_remedy.setdefault(left_out.remedy, []).append(left_out.part)
+    for remedy, names in by_remedy.items():
+        click.echo(f"{'not here':<10} {', '.join(names)}: {remedy}", err=True)
     for state in found.late:
         what = state.reason or state.condition.value
         click.echo(f"not up: {state.name}: {what}", err=True)

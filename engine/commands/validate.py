@@ -27,7 +27,9 @@ __all__ = ["command"]
 )
 def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> None:
     """Check specs and exit with 1 when something is wrong."""
-    result = compile_specs(specs, compile_options(given, kinds=("rules", "alertmanager", "collector")))
+    result = compile_specs(
+        specs, compile_options(given, kinds=("rules", "alertmanager", "collector"))
+    )
     code = present(result.diagnostics, result.sources, style, strict)
     if style == "text" and code == 0:
         slos, services = len(result.specs.slos), len(result.specs.services)
@@ -35,5 +37,10 @@ def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> N
         if result.policies:
             policies = f"{result.policies} gate polic{'y' if result.policies == 1 else 'ies'}"
             words = f"{words} and {policies}" if slos else policies
-        click.echo(f"{words} {'is' if slos + result.policies == 1 else 'are'} valid", err=True)
+        alone = slos + result.policies == 1
+        if result.packs:
+            words, alone = f"{words} and packs" if slos + result.policies else "packs", False
+        if result.settings and not (slos + result.policies or result.packs):
+            words, alone = "the settings of the stack", False
+        click.echo(f"{words} {'is' if alone else 'are'} valid", err=True)
     sys.exit(code)

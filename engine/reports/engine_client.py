@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 import stamina
@@ -104,8 +103,8 @@ class EngineClient:
             ToolError: The engine cannot tell.
         """
         groups = [f"{label}={value}" for label, value in sorted(status.group.items())]
-        path = f"/v1/slos/{quote(status.service, safe='')}/{quote(status.name, safe='')}/history"
-        body = self._get(path, {"start": start, "end": end, "group": groups})
+        asked = {"service": status.service, "name": status.name, "group": groups}
+        body = self._get("/v1/history", {**asked, "start": start, "end": end})
         try:
             return [
                 BudgetPoint(
@@ -120,7 +119,7 @@ class EngineClient:
                 for point in body["points"]
             ]
         except (KeyError, TypeError, ValueError) as error:
-            raise ToolError(f"{self.url}{path}: not the answer of an engine") from error
+            raise ToolError(f"{self.url}/v1/history: not the answer of an engine") from error
 
     def corrections(self, start: float, end: float) -> Sequence[Correction]:
         """

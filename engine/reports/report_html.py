@@ -217,7 +217,7 @@ def _decisions(found: Iterable[Decision], times: _Times) -> str:
         f'<tr><td>{times.moment(d.at)}</td><td><span class="result {_TONES.get(d.verdict, "")}">'
         f"{escape(d.verdict)}</span></td><td>{escape(str(d.request.get('service', '')))} "
         f"{escape(str(d.request.get('version') or ''))}</td>"
-        f"<td>{escape(', '.join(code.replace('_', ' ') for code in d.reasons))}</td>"
+        f"<td>{escape(', '.join(code.replace('_', ' ') for code in dict.fromkeys(d.reasons)))}</td>"
         f"<td>{escape(d.actor)}</td></tr>"
         for d in listed[:_MOST_DECISIONS]
     )

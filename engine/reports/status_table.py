@@ -124,6 +124,8 @@ def _summary(snapshot: Snapshot, statuses: Sequence[SloStatus], now: float, pain
     ]
     age = f"read {short_length(snapshot.age(now))} ago"
     whole = "" if snapshot.complete else paint("  the server answered only a part", YELLOW)
+    if not snapshot.number:
+        age, whole = paint("no metrics server has answered yet", YELLOW), ""
     listed = f": {', '.join(parts)}" if parts else ""
     return f"{paint(count_text(len(statuses), 'SLO'), BOLD)}{listed}; {age}{whole}"
 
@@ -192,7 +194,7 @@ def _percent(share: float | None) -> str:
     if share is None:
         return "-"
     value = share * 100
-    return f"{value:,.0f} %" if abs(value) >= 100 else f"{value:.1f} %"
+    return f"{value:.0f} %" if abs(value) >= 100 else f"{value:.1f} %"
 
 
 def _burn(rate: float | None) -> str:

@@ -78,10 +78,13 @@ def _elements(text: str, start: int) -> tuple[list[SourceSeries], int]:
 
 def _series(found: Mapping[str, Any]) -> SourceSeries:
     labels = found["metric"]
-    if "value" in found:
-        at, value = found["value"]
-        return SourceSeries(labels, ((float(at), float(value)),))
-    return SourceSeries(labels, tuple((float(at), float(value)) for at, value in found["values"]))
+    if not isinstance(labels, dict):
+        raise ValueError(f"labels {labels!r}")
+    samples = [found["value"]] if "value" in found else found["values"]
+    try:
+        return SourceSeries(labels, tuple((float(at), float(value)) for at, value in samples))
+    except (ValueError, TypeError):
+        raise ValueError(f"samples {str(samples)[:80]}, where pairs were asked for") from None
 
 
 def failure_of(url: str, status: int, body: bytes) -> ToolError:

@@ -169,7 +169,11 @@ def exhaustion(
             assert outlook.slack is not None
             drift = outlook.budget * outlook.events_per_second * (1 - burn_rate)
             return expiring.gone_after(outlook.slack, drift, now)
-        return linear(outlook.remaining, outlook.window, burn_rate)
+        moment = linear(outlook.remaining, outlook.window, burn_rate)
+        if moment is not None and outlook.ends_in is None and moment >= outlook.window:
+            # By then all that was spent has left the window, and what came since is less.
+            return None
+        return moment
 
     def before_reset(moment: float | None) -> float | None:
         late = moment is None or (outlook.ends_in is not None and moment >= outlook.ends_in)

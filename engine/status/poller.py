@@ -173,8 +173,9 @@ class Poller:
         """Do what is due: find out who leads, and refresh if it is time."""
         await self._elect()
         pause = self.pace.interval * (1 if self._leads else 2)
-        # Jitter makes ticks come early now and then.
-        if self._clock() - self._refreshed_at >= pause - self.pace.interval / 2:
+        since = self._clock() - self._refreshed_at
+        # Jitter makes ticks come early now and then; a clock that was set back says nothing.
+        if since < 0 or since >= pause - self.pace.interval / 2:
             await self.refresh()
 
     async def _elect(self) -> None:
@@ -300,9 +301,12 @@ class Poller:
                 declared=self.declared,
                 sources=health,
                 complete=False,
+                never_read=True,
                 thresholds=self._holder.thresholds,
             )
-            self._holder.publish(build_snapshot(inputs, 0, now))
+            # Who asks again does not make it any younger.
+            begun = now if old is None else old.taken_at
+            self._holder.publish(build_snapshot(inputs, 0, begun))
         elif new_specs:
             self._shown = self.declared
             self._holder.publish(self._build(about, old.number, old.taken_at))
@@ -325,7 +329,8 @@ class Poller:
             self._corrections = [c for c in corrections if c.cancelled_at is None]
 
     def _write_points(self, snapshot: Snapshot) -> None:
-        due = snapshot.taken_at - self._point_at >= self.pace.point_every - self.pace.jitter
+        since = snapshot.taken_at - self._point_at
+        due = since < 0 or since >= self.pace.point_every - self.pace.jitter
         busy = self._writing is not None and not self._writing.done()
         if self._ledger is None or not self._leads or not due or busy:
             return

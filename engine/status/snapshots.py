@@ -31,7 +31,7 @@ from slo.engine.status.model import (
 )
 from slo.engine.status.periods import period_of
 from slo.engine.status.reading import Key, Reading
-from slo.engine.status.states import Thresholds, judge, stale_reason
+from slo.engine.status.states import Thresholds, by_urgency, judge, stale_reason
 from slo.engine.status.targets import targets
 
 __all__ = ["Inputs", "aged", "build_snapshot", "window_seconds"]
@@ -42,7 +42,8 @@ _AT_ONCE = 30
 _FORECAST_WINDOWS = (6 * 3_600.0, 3_600.0, 3 * 86_400.0)
 
 _NOT_RECORDED = "Nothing is recorded for this SLO: are its rules loaded, and do they work?"
-_NO_BUDGET = "No budget is recorded: its rules have not run yet, or the period has no traffic."
+_NEVER_READ = "No metrics server has answered yet."
+_NO_BUDGET = "No budget is recorded: the indicator finds no events, or its rules have not run yet."
 _NOT_CORRECTED = "A correction does not count: the rules of this SLO record no events."
 _NOT_CORRECTED_YET = "Some of the corrected time has not been read yet, and counts."
 _AGE_NOT_KNOWN = f"Nobody knows how old the numbers are: {names.OBJECTIVE} is not recorded."
@@ -65,6 +66,7 @@ class Inputs:
         freezes: Those in force.
         source: Name of the server that answered.
         warnings: What it said about its answers.
+        never_read: No server has answered so far.
     """
 
     readings: Mapping[Key, Reading]
@@ -76,6 +78,7 @@ class Inputs:
     sources: tuple[SourceHealth, ...] = ()
     warnings: tuple[str, ...] = ()
     complete: bool = True
+    never_read: bool = False
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -142,7 +145,7 @@ def _status(reading: Reading, inputs: Inputs, now: float) -> SloStatus | None:
     judgement = judge(
         thresholds=inputs.thresholds,
         age=age,
-        missing=_missing(reading, budget),
+        missing=_NEVER_READ if inputs.never_read else _missing(reading, budget),
         budget=budget,
         alerts=alerts,
         freezes=[freeze for freeze in inputs.freezes if targets(freeze.target, reading)],
@@ -280,12 +283,13 @@ def window_seconds(window: str) -> float | None:
 
 
 def _with_values(reading: Reading, share: float) -> tuple[Alert, ...]:
-    """Return the alerts, those of burn rates with that of their long window."""
-    if not share or not reading.alerts:
-        return reading.alerts
+    """Return the alerts by urgency, those of burn rates with that of their long window."""
+    alerts = sorted(reading.alerts, key=by_urgency) if reading.alerts else ()
+    if not share or not alerts:
+        return tuple(alerts)
     return tuple(
         replace(alert, value=None if ratio is None else ratio / share)
-        for alert in reading.alerts
+        for alert in alerts
         for ratio in (reading.ratios.get(alert.windows.partition("/")[0]),)
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from slo.engine.ledger.records import Freeze
 from slo.engine.status.model import Alert, Budget, State
 
-__all__ = ["Judgement", "Thresholds", "judge", "length_in_words"]
+__all__ = ["Judgement", "Thresholds", "by_urgency", "judge", "length_in_words"]
 
 _URGENCY = ("page", "ticket")
 
@@ -93,17 +93,18 @@ def _frozen(freeze: Freeze) -> str:
 def _burning(alerts: Sequence[Alert]) -> list[tuple[State, str]]:
     found = []
     firing = [a for a in alerts if a.state == "firing" and a.kind == "burn_rate"]
-    for alert in sorted(firing, key=_by_urgency):
+    for alert in sorted(firing, key=by_urgency):
         over = f" over {alert.windows.replace('/', ' and ')}" if alert.windows else ""
         kind = alert.severity or "burn-rate"
         found.append((State.WARNING, f"A {kind} alert fires: it burns too fast{over}."))
     return found
 
 
-def _by_urgency(alert: Alert) -> tuple[int, float, str]:
-    """Order pages before tickets, and each by how long it fires."""
+def by_urgency(alert: Alert) -> tuple[bool, int, float, str]:
+    """Order what fires before what is pending, pages before tickets, the longest first."""
     rank = _URGENCY.index(alert.severity) if alert.severity in _URGENCY else len(_URGENCY)
-    return rank, math.inf if alert.since is None else alert.since, alert.windows
+    since = math.inf if alert.since is None else alert.since
+    return alert.state != "firing", rank, since, alert.windows
 
 
 def length_in_words(seconds: float) -> str:

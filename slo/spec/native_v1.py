@@ -45,7 +45,7 @@ from slo.spec.windows import read_budgeting, read_windows
 
 __all__ = ["read_owners", "read_service"]
 
-_KINDS = ("Service", "Owners", "GatePolicy", "Packs", "Telemetry")
+_KINDS = ("Service", "Owners", "GatePolicy", "Packs", "Stack", "Telemetry")
 _ORIGIN = Origin("slo-v1", "cli-gen-prom", "slo/v1")
 
 

@@ -14,11 +14,13 @@ from slo.stack.components.context import Context
 from slo.stack.components.meta_rules import DEADMAN
 from slo.stack.components.model import Component, Probe, Reload, Secret, Volume
 
-__all__ = ["DOCTOR_LABEL", "DOCTOR_RECEIVER", "alertmanager"]
+__all__ = ["CONFIG", "DOCTOR_LABEL", "DOCTOR_RECEIVER", "alertmanager"]
 
-CONFIG, WEB_CONFIG = "alertmanager.yaml", "alertmanager-web.yaml"
+CONFIG = "alertmanager.yaml"
+_WEB_CONFIG = "alertmanager-web.yaml"
 # `slo stack doctor` sends an alert with this label and listens where its receiver calls.
-DOCTOR_LABEL, DOCTOR_RECEIVER = "slostack_doctor", "slostack-doctor"
+DOCTOR_LABEL = "slostack_doctor"
+DOCTOR_RECEIVER = "slostack-doctor"
 _DEADMAN_RECEIVER = "slostack-deadman"
 # Before, an address that is itself a secret could only stand in the configuration.
 _URL_FILE_SINCE = (0, 26)
@@ -47,9 +49,9 @@ def alertmanager(context: Context) -> Component:
             context.secret(name, access.password, "password of Alertmanager", generated=True)
         )
         secrets.append(
-            context.secret(name, WEB_CONFIG, "TLS and users of Alertmanager", derived=True)
+            context.secret(name, _WEB_CONFIG, "TLS and users of Alertmanager", derived=True)
         )
-        arguments.append(f"--web.config.file={places.secret(name, WEB_CONFIG)}")
+        arguments.append(f"--web.config.file={places.secret(name, _WEB_CONFIG)}")
     if context.settings.host:
         port = context.port(name, "http").number
         arguments.append(f"--web.external-url={access.scheme}://{context.settings.host}:{port}/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -16,13 +17,14 @@ from slo.plan import SpecSet
 from slo.stack.components.context import CA, Context
 from slo.stack.components.model import Component, Probe, Secret, Volume
 from slo.stack.components.reading import writer, writer_path
-from slo.telemetry import Destination, TelemetryPlan, Tls
+from slo.telemetry import Destination, Route, TelemetryPlan, Tls
 from slo.telemetry import Secret as TelemetrySecret
 
 __all__ = ["AGENT", "GATEWAY", "collectors"]
 
-AGENT, GATEWAY = "collector-agent", "collector-gateway"
-CONFIG = "config.yaml"
+AGENT = "collector-agent"
+GATEWAY = "collector-gateway"
+_CONFIG = "config.yaml"
 # The limit is that of the container, in MiB; the collector refuses data well before that, or
 # it would be killed with everything it holds.
 _LIMIT_MIB = {AGENT: 256, GATEWAY: 1024}
@@ -59,7 +61,7 @@ def _collector(
     context: Context, name: str, role: str, needs: tuple[str, ...], text: str
 ) -> Component:
     places = context.places
-    path = places.config(name, CONFIG)
+    path = places.config(name, _CONFIG)
     resources = context.resources(name, 0.25, _LIMIT_MIB[name] // 2, _LIMIT_MIB[name])
     return Component(
         name=name,
@@ -72,7 +74,7 @@ def _collector(
         # The image holds the collector alone, with nothing to ask it with.
         probe=Probe("health", "/", 60),
         resources=resources,
-        configs=(context.config(name, CONFIG, text),),
+        configs=(context.config(name, _CONFIG, text),),
         volumes=(Volume(f"{name}-queue", places.data(name), 5),),
         check=("otelcol", "validate", f"--config={path}"),
         needs=context.needs(*needs),
@@ -156,7 +158,20 @@ def _placed(context: Context, secrets: list[Secret]) -> SpecSet:
     if not destinations:
         span = plan.span
         destinations = [Destination("nowhere", "debug", span, ("traces", "metrics", "logs"))]
-    return specs._replace(telemetry=(plan._replace(destinations=tuple(destinations)),))
+    return specs._replace(
+        telemetry=(
+            plan._replace(
+                destinations=tuple(destinations), routes=_routes(plan.routes, destinations)
+            ),
+        )
+    )
+
+
+def _routes(routes: Iterable[Route], destinations: Iterable[Destination]) -> tuple[Route, ...]:
+    """Return *routes* without destinations that the stack does not have."""
+    names = {destination.name for destination in destinations}
+    kept = (r._replace(destinations=tuple(d for d in r.destinations if d in names)) for r in routes)
+    return tuple(route for route in kept if route.destinations)
 
 
 def _usual(context: Context) -> TelemetryPlan:

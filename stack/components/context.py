@@ -25,7 +25,10 @@ from slo.stack.settings import StackSettings
 
 __all__ = ["CA", "TLS_CERTIFICATE", "TLS_KEY", "Compiled", "Context", "Versions", "dump_yaml"]
 
-TLS_CERTIFICATE, TLS_KEY, CA = "tls.crt", "tls.key", "ca.crt"
+# The certificate of every exposed part, its key, and what signed it.
+TLS_CERTIFICATE = "tls.crt"
+TLS_KEY = "tls.key"
+CA = "ca.crt"
 _USER = "slostack"
 # How people log in on what is exposed; the rest of the stack uses the same way.
 _BASIC = frozenset(("alertmanager", "collector-gateway", "jaeger", "loki", "prometheus"))

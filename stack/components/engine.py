@@ -11,7 +11,7 @@ from slo.stack.components.reading import read_path, reader
 
 __all__ = ["engine"]
 
-CONFIG, POLICY = "engine.yaml", "policy.yaml"
+_CONFIG, _POLICY = "engine.yaml", "policy.yaml"
 
 
 def engine(context: Context) -> Component:
@@ -31,7 +31,7 @@ def engine(context: Context) -> Component:
         )
     if shared:
         secrets.append(context.secret(name, SERVICE_FILE, "how to reach the ledger", derived=True))
-    configs = [context.config(name, CONFIG, context.yaml(_config(context)))]
+    configs = [context.config(name, _CONFIG, context.yaml(_config(context)))]
     configs += _inputs(context)
     http = context.port(name, "http")
     return Component(
@@ -39,7 +39,7 @@ def engine(context: Context) -> Component:
         role="serves budgets, gates and the board",
         image=context.image(name),
         program="slo",
-        arguments=("serve", "--config", places.config(name, CONFIG)),
+        arguments=("serve", "--config", places.config(name, _CONFIG)),
         environment={"PGSERVICEFILE": places.secret(name, SERVICE_FILE)} if shared else {},
         ports=context.ports(name),
         probe=Probe("http", "/readyz", 60, _health_command(http, access.scheme), "/healthz"),
@@ -62,7 +62,7 @@ def _inputs(context: Context) -> list[ConfigFile]:
     sources = context.compiled.sources
     files = [context.config(name, f"specs/{path}", sources[path]) for path in sorted(sources)]
     if context.compiled.policy is not None:
-        files.append(context.config(name, POLICY, context.compiled.policy))
+        files.append(context.config(name, _POLICY, context.compiled.policy))
     return files
 
 
@@ -82,7 +82,7 @@ def _config(context: Context) -> dict[str, Any]:
     if context.compiled.sources:
         config["specs"] = [places.config(name, "specs")]
     if context.compiled.policy is not None:
-        config["policy"] = places.config(name, POLICY)
+        config["policy"] = places.config(name, _POLICY)
     config["listen"] = places.listen(name, "http")
     config["ledger"] = f"sqlite:///{places.data(name)}/ledger.db"
     if context.has("postgres"):

@@ -12,7 +12,10 @@ from slo.stack.components.reading import read_path, reader
 __all__ = ["ALERTS_UID", "LOGS_UID", "METRICS_UID", "TRACES_UID", "grafana"]
 
 # Dashboards name data sources by these.
-METRICS_UID, ALERTS_UID, LOGS_UID, TRACES_UID = "prometheus", "alertmanager", "loki", "jaeger"
+METRICS_UID = "prometheus"
+ALERTS_UID = "alertmanager"
+LOGS_UID = "loki"
+TRACES_UID = "jaeger"
 _PASSWORD, _KEY = "grafana-password", "grafana-secret-key"
 
 

@@ -10,7 +10,7 @@ from slo.stack.components.model import Component, Probe, Volume
 
 __all__ = ["jaeger"]
 
-CONFIG = "jaeger.yaml"
+_CONFIG = "jaeger.yaml"
 _STORE = "traces"
 
 
@@ -23,7 +23,7 @@ def jaeger(context: Context, retention: Duration) -> Component:
     """
     name = "jaeger"
     places = context.places
-    path = places.config(name, CONFIG)
+    path = places.config(name, _CONFIG)
     return Component(
         name=name,
         role="keeps traces",
@@ -33,7 +33,7 @@ def jaeger(context: Context, retention: Duration) -> Component:
         ports=context.ports(name),
         probe=Probe("health", "/status", 60),
         resources=context.resources(name, 0.25, 256, 1024),
-        configs=(context.config(name, CONFIG, context.yaml(_config(context, retention))),),
+        configs=(context.config(name, _CONFIG, context.yaml(_config(context, retention))),),
         volumes=(Volume("jaeger-data", places.data(name), 20),),
         check=("jaeger", "validate", f"--config={path}"),
         user=10001,
@@ -72,7 +72,10 @@ def _config(context: Context, retention: Duration) -> dict[str, Any]:
         "extensions": {
             "healthcheckv2": {
                 "use_v2": True,
-                "http": {"endpoint": listen("jaeger", "health")},
+                "http": {
+                    "endpoint": listen("jaeger", "health"),
+                    "status": {"enabled": True, "path": "/status"},
+                },
             },
             "jaeger_query": {
                 "storage": {"traces": _STORE},

@@ -10,7 +10,7 @@ from slo.stack.components.model import Component, Probe, Volume
 
 __all__ = ["loki"]
 
-CONFIG = "loki.yaml"
+_CONFIG = "loki.yaml"
 
 
 def loki(context: Context, retention: Duration) -> Component:
@@ -22,7 +22,7 @@ def loki(context: Context, retention: Duration) -> Component:
     """
     name = "loki"
     places = context.places
-    path = places.config(name, CONFIG)
+    path = places.config(name, _CONFIG)
     return Component(
         name=name,
         role="keeps log lines",
@@ -33,7 +33,7 @@ def loki(context: Context, retention: Duration) -> Component:
         # Since 3.6 the image holds nothing but Loki, which can ask itself since 3.7.
         probe=Probe("http", "/ready", 90, ("/usr/bin/loki", "-health")),
         resources=context.resources(name, 0.25, 256, 1024),
-        configs=(context.config(name, CONFIG, context.yaml(_config(context, retention))),),
+        configs=(context.config(name, _CONFIG, context.yaml(_config(context, retention))),),
         volumes=(Volume("loki-data", places.data(name), 50),),
         check=("loki", f"-config.file={path}", "-verify-config"),
         user=10001,

@@ -10,9 +10,11 @@ from slo.stack.components.context import CA, Context
 from slo.stack.components.meta_rules import META_RULES_FILE, meta_rules
 from slo.stack.components.model import Component, ConfigFile, Probe, Reload, Volume
 
-__all__ = ["PASSWORD_FILES", "prometheus", "rule_files", "scrape_configs"]
+__all__ = ["CONFIG", "prometheus", "rule_files", "scrape_configs"]
 
-CONFIG, WEB_CONFIG, CLIENT_CONFIG = "prometheus.yaml", "prometheus-web.yaml", "client.yaml"
+CONFIG = "prometheus.yaml"
+_WEB_CONFIG = "prometheus-web.yaml"
+_CLIENT_CONFIG = "client.yaml"
 # From this version on it takes OTLP, and its configuration knows how names are made of it.
 _OTLP_SINCE = (3, 0)
 # ... and from this one on, native histograms are a setting, not a feature to be switched on.
@@ -20,7 +22,6 @@ _NATIVE_HISTOGRAMS_SINCE = (3, 8)
 _EXEMPLARS = 100_000
 # Late samples of gateways that come back: as long as their queues last, and a little more.
 _OUT_OF_ORDER = "30m"
-PASSWORD_FILES = ("alertmanager-password", "prometheus-password")
 
 
 def prometheus(context: Context, retention: Duration) -> Component:
@@ -50,9 +51,9 @@ def prometheus(context: Context, retention: Duration) -> Component:
     secrets = [*context.tls_secrets(name), *context.client_secrets(name, *context.present)]
     if access.tls:
         secrets.append(
-            context.secret(name, WEB_CONFIG, "TLS and users of Prometheus", derived=True)
+            context.secret(name, _WEB_CONFIG, "TLS and users of Prometheus", derived=True)
         )
-        arguments.append(f"--web.config.file={places.secret(name, WEB_CONFIG)}")
+        arguments.append(f"--web.config.file={places.secret(name, _WEB_CONFIG)}")
     if context.settings.host:
         port = context.port(name, "http").number
         arguments.append(f"--web.external-url={access.scheme}://{context.settings.host}:{port}/")
@@ -87,7 +88,7 @@ def _health_command(context: Context) -> tuple[str, ...]:
     command = ("promtool", "check", "ready", f"--url={url}")
     if not context.access(name).tls:
         return command
-    return (*command, f"--http.config.file={context.places.config(name, CLIENT_CONFIG)}")
+    return (*command, f"--http.config.file={context.places.config(name, _CLIENT_CONFIG)}")
 
 
 def _client_config(context: Context) -> tuple[ConfigFile, ...]:
@@ -106,7 +107,7 @@ def _client_config(context: Context) -> tuple[ConfigFile, ...]:
             "tls_config": {"insecure_skip_verify": True},
         }
     )
-    return (context.config(name, CLIENT_CONFIG, text),)
+    return (context.config(name, _CLIENT_CONFIG, text),)
 
 
 def rule_files(context: Context, component: str) -> tuple[ConfigFile, ...]:

@@ -13,6 +13,7 @@ from slo.stack.components.prometheus import rule_files, scrape_configs
 from slo.stack.components.reading import read_path, reader, writer, writer_path
 
 __all__ = [
+    "SCRAPE_CONFIG",
     "cluster_names",
     "victoria_metrics",
     "vmagent",
@@ -27,6 +28,8 @@ SCRAPE_CONFIG = "scrape.yaml"
 _LATENCY = "1s"
 # From this version on vmalert evaluates late on purpose, by the default of that latency.
 _DELAY_SINCE = (1, 97)
+# The port of old for what is to be thrown away: nobody listens there.
+_NOBODY = "http://127.0.0.1:9"
 # With fewer nodes than that, a second copy would be no help: half of the data would still miss.
 _COPIES_FROM = 3
 # Enough for the rules' own steps, not for somebody's dashboard over a year.
@@ -202,7 +205,11 @@ def vmalert(context: Context) -> Component:
     else:
         arguments.append("-datasource.queryStep=0s")
     secrets: tuple[Secret, ...] = ()
-    if context.has("alertmanager"):
+    if not context.has("alertmanager"):
+        # It does not start without anybody to notify.
+        recent = context.versions.victoria_metrics >= _DELAY_SINCE
+        arguments.append("-notifier.blackhole" if recent else f"-notifier.url={_NOBODY}")
+    else:
         arguments += _notifier(context)
         secrets = context.client_secrets(name, "alertmanager")
     return Component(

@@ -72,9 +72,8 @@ class StackState:
 
     def without_processes(self) -> StackState:
         """Return the state after the supervisor has gone."""
-        reason = "the supervisor does not run"
         gone = (
-            replace(part, condition=Condition.STOPPED, pid=0, pid_started=0, reason=reason)
+            replace(part, condition=Condition.STOPPED, pid=0, pid_started=0, reason="")
             for part in self.parts
         )
         return replace(self, supervisor=0, parts=tuple(gone))

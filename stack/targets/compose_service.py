@@ -14,7 +14,7 @@ PREPARE = "prepare"
 # Their images have no folder of the user's own that a new volume could take over.
 _UNOWNED = frozenset(
     (
-        *("collector-agent", "collector-gateway", "jaeger"),
+        *("collector-agent", "collector-gateway", "jaeger", "loki"),
         *("victoria-metrics", "vmagent", "vmstorage"),
     )
 )

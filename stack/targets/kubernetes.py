@@ -12,7 +12,7 @@ from slo.stack.components.model import Component, StackPlan
 from slo.stack.components.plan import stack_plan
 from slo.stack.settings import StackSettings
 from slo.stack.targets.kubernetes_adapt import adapted, public_host
-from slo.stack.targets.kubernetes_network import deny_all, network_policy
+from slo.stack.targets.kubernetes_network import deny_all, network_policies
 from slo.stack.targets.kubernetes_objects import (
     Object,
     config_maps,
@@ -34,8 +34,9 @@ __all__ = ["KUBERNETES", "kubernetes_plan", "render"]
 
 KUBERNETES = "kubernetes"
 _BASE, _SECRETS, _OVERLAYS = "base", "secrets", "overlays"
-# Enough for trying out; what is there to stay asks for its own.
-_DEVELOPMENT_CPU, _DEVELOPMENT_MEMORY, _DEVELOPMENT_VOLUME = "10m", "64Mi", "1Gi"
+# Enough for trying out; what is there to stay asks for its own. Volumes have the same size in all
+# overlays: the server refuses to change it, and so to go from one overlay to the other.
+_DEVELOPMENT_CPU, _DEVELOPMENT_MEMORY = "10m", "64Mi"
 
 
 def kubernetes_plan(settings: StackSettings, compiled: Compiled) -> StackPlan:
@@ -82,11 +83,11 @@ def render(
 
 def _base(plan: StackPlan, settings: StackSettings) -> dict[str, Iterable[Object]]:
     files: dict[str, Iterable[Object]] = {"namespace.yaml": [namespace(settings)]}
-    places = KubernetesPlaces(settings)
+    policies = network_policies(plan, settings, KubernetesPlaces(settings))
     files["deny-all.yaml"] = [deny_all(settings)]
     for component in plan.components:
-        policy = network_policy(component, plan, settings, places)
-        files[f"{component.name}.yaml"] = (*component_objects(component, settings), policy)
+        objects = component_objects(component, settings)
+        files[f"{component.name}.yaml"] = (*objects, policies[component.name])
         configs = tuple(config_maps(component, settings))
         if configs:
             files[f"{component.name}-config.yaml"] = configs
@@ -132,15 +133,6 @@ def _small(plan: StackPlan) -> Iterator[Object]:
             {"op": "replace", "path": f"{container}/cpu", "value": _DEVELOPMENT_CPU},
             {"op": "replace", "path": f"{container}/memory", "value": _DEVELOPMENT_MEMORY},
         ]
-        if kind_of(component) == "StatefulSet":
-            changes += [
-                {
-                    "op": "replace",
-                    "path": f"/spec/volumeClaimTemplates/{n}/spec/resources/requests/storage",
-                    "value": _DEVELOPMENT_VOLUME,
-                }
-                for n in range(len(component.volumes))
-            ]
         yield {
             "target": {"kind": kind_of(component), "name": component.name},
             "patch": dump_yaml(changes),

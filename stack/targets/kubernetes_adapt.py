@@ -10,8 +10,6 @@ import yaml
 
 from slo.stack.components.context import dump_yaml
 from slo.stack.components.model import Component, ConfigFile, StackPlan
-from slo.stack.components.prometheus import CONFIG
-from slo.stack.components.victoria_metrics import SCRAPE_CONFIG
 from slo.stack.settings import StackSettings
 from slo.stack.targets.kubernetes_objects import has_pods_of_its_own
 from slo.stack.targets.kubernetes_places import KubernetesPlaces
@@ -26,8 +24,8 @@ _WATCH_FILES: Mapping[str, tuple[str, ...]] = {
     "vmagent": ("-promscrape.configCheckInterval=30s",),
     "vmalert": ("-configCheckInterval=30s",),
 }
-# Files that say what to scrape.
-_SCRAPE_FILES = (CONFIG, SCRAPE_CONFIG)
+# What a file has that says what to scrape.
+_SCRAPES = "\nscrape_configs:\n"
 
 
 def public_host(component: str, settings: StackSettings) -> str:
@@ -50,9 +48,7 @@ def _adapted(
     if watch is None:
         return component
     configs = tuple(
-        file._replace(text=_with_all_pods(file, plan, places))
-        if file.name in _SCRAPE_FILES
-        else file
+        file._replace(text=_with_all_pods(file, plan, places)) if _SCRAPES in file.text else file
         for file in component.configs
     )
     return replace(component, configs=configs, arguments=(*component.arguments, *watch))

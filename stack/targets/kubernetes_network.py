@@ -16,7 +16,7 @@ from slo.stack.settings import StackSettings
 from slo.stack.targets.kubernetes_objects import Object, metadata, selector, watches_cluster
 from slo.stack.targets.kubernetes_places import KubernetesPlaces
 
-__all__ = ["INGRESS_LABEL", "Edge", "deny_all", "edges", "network_policy", "outside_ports"]
+__all__ = ["INGRESS_LABEL", "Edge", "deny_all", "edges", "network_policies", "outside_ports"]
 
 # A namespace with this label holds what may call the exposed parts: an ingress controller.
 INGRESS_LABEL = {"slostack/ingress": "true"}
@@ -110,47 +110,53 @@ def deny_all(settings: StackSettings) -> Object:
     }
 
 
-def network_policy(
-    component: Component,
+def network_policies(
     plan: StackPlan,
     settings: StackSettings,
     places: KubernetesPlaces,
     foreign: Container[str] = (),
-) -> Object:
+) -> dict[str, Object]:
     """
-    Return what *component* may call, and who may call it.
+    Return for each component what it may call, and who may call it.
 
     Args:
-        foreign: Components whose pods somebody else makes and labels.
+        foreign: Components whose pods somebody else makes and labels; they get no policy.
     """
-    policy = _Policy(component, plan, settings, places, foreign)
+    known = edges(plan, places)
     return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(component.name, component.name, settings),
-        "spec": {
-            "podSelector": {"matchLabels": selector(component.name, settings)},
-            "policyTypes": ["Ingress", "Egress"],
-            # The server drops empty lists, and would find a change each time.
-            **{key: rules for key, rules in policy.rules().items() if rules},
-        },
+        component.name: _Policy(component, known, plan, settings, places, foreign).document()
+        for component in plan.components
+        if component.name not in foreign
     }
 
 
 class _Policy(NamedTuple):
     component: Component
+    known: tuple[Edge, ...]
     plan: StackPlan
     settings: StackSettings
     places: KubernetesPlaces
     foreign: Container[str]
 
-    def rules(self) -> dict[str, list[Object]]:
-        return {"ingress": list(self.ingress()), "egress": list(self.egress())}
+    def document(self) -> Object:
+        name = self.component.name
+        rules = {"ingress": list(self.ingress()), "egress": list(self.egress())}
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata(name, name, self.settings),
+            "spec": {
+                "podSelector": {"matchLabels": selector(name, self.settings)},
+                "policyTypes": ["Ingress", "Egress"],
+                # The server drops empty lists, and would find a change each time.
+                **{key: found for key, found in rules.items() if found},
+            },
+        }
 
     def ingress(self) -> Iterator[Object]:
         component = self.component
         callers: dict[str, list[int]] = {}
-        for edge in edges(self.plan, self.places):
+        for edge in self.known:
             if edge.server == component.name:
                 callers.setdefault(edge.client, []).append(component.port(edge.port).number)
         for client, ports in callers.items():
@@ -168,7 +174,7 @@ class _Policy(NamedTuple):
     def egress(self) -> Iterator[Object]:
         component = self.component
         called: dict[str, list[int]] = {}
-        for edge in edges(self.plan, self.places):
+        for edge in self.known:
             if edge.client == component.name:
                 number = self.plan.component(edge.server).port(edge.port).number
                 called.setdefault(edge.server, []).append(number)

@@ -20,7 +20,7 @@ from slo.stack.components.model import Component, StackPlan
 from slo.stack.components.plan import stack_plan
 from slo.stack.components.prometheus import CONFIG as PROMETHEUS_CONFIG
 from slo.stack.settings import StackSettings
-from slo.stack.targets.kubernetes_network import network_policy
+from slo.stack.targets.kubernetes_network import network_policies
 from slo.stack.targets.kubernetes_objects import (
     Object,
     bundles,
@@ -80,8 +80,8 @@ def operator_files(settings: StackSettings, compiled: Compiled) -> dict[str, Ite
     if settings.engine != "prometheus":
         return {}
     settings = _without_exposed(settings)
-    places = OperatorPlaces(settings)
     plan = operator_plan(settings, compiled)
+    policies = network_policies(plan, settings, OperatorPlaces(settings), _OF_CHART)
     prometheus = plan.component("prometheus")
     files: dict[str, Iterable[Object]] = {"rules.yaml": tuple(_rules(prometheus, settings))}
     if plan.has("grafana"):
@@ -89,10 +89,9 @@ def operator_files(settings: StackSettings, compiled: Compiled) -> dict[str, Ite
         files |= {"dashboards.yaml": found} if found else {}
     own = [c for c in plan.components if c.name not in _OF_CHART]
     for component in own:
-        policy = network_policy(component, plan, settings, places, _OF_CHART)
         files[f"{component.name}.yaml"] = (
             *component_objects(component, settings),
-            policy,
+            policies[component.name],
             *(o for o in (disruption_budget(component, settings),) if o is not None),
             *(o for o in (autoscaler(component, settings),) if o is not None),
             *_monitors(component, prometheus, settings),

@@ -66,7 +66,8 @@ slos:
     objective: 99
     sli:
       raw:
-        error_ratio_query: sum(rate(errors_total[{{.window}}])) / sum(rate(requests_total[{{.window}}]))
+        error_ratio_query: |
+          sum(rate(errors_total[{{.window}}])) / sum(rate(requests_total[{{.window}}]))
     alerting: {name: ShareBurns, page_alert: {}, ticket_alert: {}}
   - name: flawless
     objective: 100

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from slo.duration import minutes
 from slo.dashboards.annotations import ENGINE_SERIES
+from slo.duration import minutes
 from tests.dashboards.conftest import BEFORE, END, HOUR, NOW, START, TURN, Site
 
 pytestmark = pytest.mark.servers
@@ -157,6 +157,13 @@ class TestValues:
 
         assert scale == pytest.approx(good[-1] + bad[-1], rel=0.01)
         assert scale * NOW / 100 == pytest.approx(bad[-1], rel=0.01)
+
+    def test_a_team_sees_its_events(self, site: Site) -> None:
+        """The owner is a label of the user, which recorded events do not carry."""
+        found = of(site, "team-payments", "Bad events")
+        events = site.result.specs.services[0].slos[0].origin.spec == "slo/v1"
+
+        assert pytest.approx(NOW if events else NOW / 100, rel=0.01) == max(found)
 
     def test_wall_counts(self, site: Site) -> None:
         total = len(site.result.specs.slos)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from slo.diagnostics import Diagnostic
 from slo.source import Source, parse_documents
 
 FILE = "packs.yaml"
+_PART = re.compile(r"(?P<start>_|-?[0-9.]+?)(?:(?P<step>[+-][0-9.]+))?(?:x(?P<more>[0-9]+))?")
 
 
 def read(text: str) -> tuple[PackSet | None, list[Diagnostic]]:
@@ -44,3 +46,15 @@ def promtool(packs: PackSet, folder: Path) -> list[str]:
     runs = [["check", "rules", *rules], ["test", "rules", *tests]]
     done = [subprocess.run(["promtool", *run], capture_output=True, text=True) for run in runs]
     return [run.stdout + run.stderr for run in done if run.returncode]
+
+
+def expanded(values: str) -> Iterator[float | None]:
+    """Yield the samples of promtool's notation; `None` for none."""
+    for part in values.split():
+        match = _PART.fullmatch(part)
+        assert match is not None, part
+        if match["start"] == "_":
+            yield from [None] * int(match["more"] or 1)
+            continue
+        start, step = float(match["start"]), float(match["step"] or 0)
+        yield from (start + step * turn for turn in range(int(match["more"] or 0) + 1))

@@ -155,6 +155,18 @@ class TestCompiling:
         assert {"SLO402"} == {d.code for d in result.diagnostics}
         assert {"give one of the Packs another `name`"} == {d.hint for d in result.diagnostics}
 
+    def test_owners_that_nobody_declares_are_told(self, tmp_path: Path) -> None:
+        document = f"{HEAD}owner: payments\npacks: {{disk: {{owner: paymets}}}}\n"
+        (tmp_path / "packs.yaml").write_text(document)
+        assert () == compile_specs([str(tmp_path)], CompileOptions()).diagnostics
+        owners = "version: slo/v1\nkind: Owners\nowners: [{name: payments}]\n"
+        (tmp_path / "owners.yaml").write_text(owners)
+
+        (warning,) = compile_specs([str(tmp_path)], CompileOptions()).diagnostics
+
+        assert ("SLO403", 5) == (warning.code, warning.span.line)
+        assert "`paymets`" in warning.message
+
     @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
     def test_kubernetes_objects_are_tested_in_a_copy(self, tmp_path: Path, run: Run) -> None:
         (tmp_path / "packs.yaml").write_text(f"{HEAD}packs: {{queues: {{}}}}\n")

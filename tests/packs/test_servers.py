@@ -21,7 +21,7 @@ from slo.duration import seconds
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
 from slo.stack.prometheus import Alert, PrometheusClient, prometheus_config, run_prometheus
-from tests.packs.playing import packs_of
+from tests.packs.playing import expanded, packs_of
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="needs the Debian package prometheus"
@@ -29,7 +29,6 @@ needs_prometheus = pytest.mark.skipif(
 needs_amtool = pytest.mark.skipif(
     shutil.which("amtool") is None, reason="needs the Debian package prometheus-alertmanager"
 )
-_PART = re.compile(r"(?P<start>_|-?[0-9.e+]+?)(?:(?P<step>[+-][0-9.e]+))?(?:x(?P<more>[0-9]+))?")
 
 
 def _yesterday(now: int) -> list[str]:
@@ -50,23 +49,6 @@ owners:
   - name: watchdog
     page: [{webhook: {url: "https://heartbeat.example.com/shop"}}]
 """
-
-
-def expanded(values: str) -> Iterator[float | None]:
-    """Yield the samples of promtool's notation; `None` for none."""
-    for part in values.split():
-        match = _PART.fullmatch(part)
-        assert match is not None, part
-        if match["start"] == "_":
-            yield from [None] * int(match["more"] or 1)
-            continue
-        start, step = float(match["start"]), float(match["step"] or 0)
-        yield from (start + step * turn for turn in range(int(match["more"] or 0) + 1))
-
-
-def test_the_notation_is_read_as_promtool_does() -> None:
-    assert [1, 3, 5, 7, 7, None, None, 2] == list(expanded("1+2x2 7x1 _x2 2"))
-    assert [0.5, 0.25] == list(expanded("0.5-0.25x1"))
 
 
 class Story(NamedTuple):

@@ -186,15 +186,82 @@ OPENSLO: dict[str, Any] = {
         "timeWindows": [{"count": 30, "unit": "Day", "isRolling": True}],
     },
 }
+TELEMETRY: dict[str, Any] = {
+    "version": "slo/v1",
+    "kind": "Telemetry",
+    "environment": "production",
+    "collector_version": "0.161",
+    "detectors": ["env", "system"],
+    "destinations": [
+        {
+            "name": "metrics",
+            "kind": "prometheus",
+            "url": "https://prometheus.example.com",
+            "protocol": "remote_write",
+            "signals": ["metrics"],
+            "default": True,
+            "username": "collector",
+            "password": "file:/run/secrets/prometheus",
+            "headers": {"X-Team": "a"},
+            "tls": {"ca_file": "/etc/ca.pem"},
+            "naming": "escaped",
+        },
+        {"name": "vendor", "kind": "datadog", "token": "env:DD_API_KEY", "site": "datadoghq.eu"},
+        {"name": "logs", "kind": "elasticsearch", "url": "http://search:9200", "index": "logs"},
+        {"name": "more-logs", "kind": "loki", "url": "http://loki:3100", "tenant": "shop"},
+    ],
+    "routes": [{"owner": "payments", "destinations": ["vendor"]}],
+    "sampling": {"baseline": 12.5, "decision_wait": "10s"},
+    "redaction": {"keys": ["^x"], "values": ["y+"], "allow": ["z"], "emails": False},
+    "span_metrics": {"dimensions": ["http.route"], "buckets": ["2s"]},
+    "agent": {"memory_limit_mib": 128, "queue_size": 5, "storage": "/data"},
+    "gateway": {
+        "address": "gateway:4317",
+        "replicas": 2,
+        "resolver": {"static": ["a:4317", "b:4317"]},
+        "memory_limit_mib": 512,
+        "queue_size": 5,
+        "storage": "/data",
+    },
+}
+SENDING: dict[str, Any] = {
+    "version": "slo/v1",
+    "service": "ab",
+    "slos": [{"name": "cd", "objective": 99, "indicator": {"log_events": {}}}],
+    "telemetry": {
+        "names": ["ab", "ab-worker"],
+        "logs": {
+            "files": [
+                {
+                    "paths": ["/var/log/*.log"],
+                    "format": "regex",
+                    "pattern": "(?P<level>\\w+)",
+                    "starts": "^[0-9]",
+                    "severity": "level",
+                    "time": {"field": "time", "layout": "%s"},
+                }
+            ],
+            "count": {"pay.failed": "severity_number > 8"},
+        },
+        "scrape": [
+            {"job": "ab", "targets": ["a:1"], "path": "/m", "scheme": "https", "interval": "5s"}
+        ],
+        "sampling": {"baseline": 0, "slower_than": "2s"},
+        "attributes": {"keep": ["a"], "drop": ["b"], "hash": ["c"]},
+        "dimensions": ["http.route"],
+    },
+}
 DOCUMENTS = {
     ("slo-v1", "Service"): SERVICE,
     ("slo-v1", "Owners"): OWNERS,
+    ("slo-v1", "Telemetry"): TELEMETRY,
     ("alert-windows-v1", "AlertWindows"): CATALOG,
     ("sloth-prometheus-v1", "Spec"): SLOTH,
     ("openslo-v1alpha", "SLO"): OPENSLO,
 }
 # The same, but one objective at a time: a small document is judged faster.
 SMALL = [
+    ("slo-v1", "Service", SENDING),
     ("slo-v1", "Service", {**SERVICE, "slos": SERVICE["slos"][3:4]}),
     *(
         ("slo-v1", "Service", {"version": "slo/v1", "service": "ab", "slos": [objective]})

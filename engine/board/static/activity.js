@@ -35,7 +35,7 @@ export function decisionsTable(decisions) {
         moment(decision.at),
         h("span", { class: `verdict ${decision.verdict}` }, decision.verdict, decision.dry_run && " (dry run)"),
         [link(`?service=${encodeURIComponent(service ?? "")}`, {}, about ?? "\u2013"), version && ` ${version}`, environment && h("small", {}, ` ${environment}`)],
-        decision.reasons.map((code) => String(code).replaceAll("_", " ")).join(", ") || "\u2013",
+        [...new Set(decision.reasons)].map((code) => String(code).replaceAll("_", " ")).join(", ") || "\u2013",
         decision.actor,
       ];
     }),

@@ -101,6 +101,7 @@ function bannerWords(fresh) {
   const at = fresh.age === null ? "" : ` The numbers are those of ${clock(fresh.takenAt)}.`;
   const rely = fresh.level === "stale" ? " Do not rely on them." : "";
   if (fresh.offline) return `The engine does not answer: ${fresh.why}.${at}${rely}`;
+  if (!fresh.read) return "No metrics server has answered yet.";
   if (fresh.level === "stale") return `No metrics server has answered for ${duration(Math.floor(fresh.age / 60) * 60)}.${at}${rely}`;
   if (!fresh.complete) return "The metrics server answered only a part; some numbers are older than others.";
   return `The metrics server is slow to answer.${at}`;

@@ -58,6 +58,7 @@ export class Client extends EventTarget {
       offline,
       takenAt: this.#head.taken_at,
       complete: this.#head.complete,
+      read: this.#head.snapshot !== 0,
       why: this.#failure,
     };
   }
@@ -148,7 +149,7 @@ export class Client extends EventTarget {
   }
 
   history(slo) {
-    return this.#read(`v1/slos/${path(slo)}/history?${groups(slo)}`);
+    return this.#read(historyOf(slo));
   }
 
   decisions(slo) {
@@ -218,14 +219,10 @@ export class Client extends EventTarget {
   }
 }
 
-export function path(slo) {
-  return `${encodeURIComponent(slo.service)}/${encodeURIComponent(slo.name)}`;
-}
-
-export function groups(slo) {
-  return Object.entries(slo.group)
-    .map(([label, value]) => `group=${encodeURIComponent(`${label}=${value}`)}`)
-    .join("&");
+// Names with slashes cannot stand in a path.
+export function historyOf(slo) {
+  const groups = Object.entries(slo.group).map(([label, value]) => ["group", `${label}=${value}`]);
+  return `v1/history?${new URLSearchParams([["service", slo.service], ["name", slo.name], ...groups])}`;
 }
 
 async function ask(address, headers = {}, method = "GET", body = undefined) {

@@ -1,7 +1,7 @@
 // Show one SLO: how it stands, how it came to that, and what was decided because of it.
 
 import { rate, remaining } from "./attention.js";
-import { path } from "./client.js";
+import { historyOf } from "./client.js";
 import { h, link, outside } from "./dom.js";
 import { ago, burn, clock, count, duration, known, moment, percent, ratio } from "./format.js";
 import { heat } from "./overview.js";
@@ -60,7 +60,7 @@ export class Detail {
         slo.description && h("p", { class: "description" }, slo.description),
         h("p", { class: "facts" }, this.#facts(slo)),
       ),
-      this.#reasons(slo, state),
+      this.#reasons(slo, state) ?? "",
       this.#tiles(slo, state),
       h(
         "div",
@@ -108,7 +108,7 @@ export class Detail {
     const left = remaining(slo);
     const { budget, events, exhaustion } = slo;
     const unit = events.unit === "slices" ? "slices" : "events";
-    const range = exhaustion && known(exhaustion.earliest)
+    const range = exhaustion?.likely === 0 ? " " : exhaustion && known(exhaustion.earliest)
       ? `between ${duration(exhaustion.earliest)} and ${known(exhaustion.latest) ? duration(exhaustion.latest) : "never"}`
       : exhaustion?.capped_by_reset ? "the period ends first" : " ";
     return h(
@@ -197,7 +197,7 @@ export class Detail {
     const marks = this.#decisions.map((decision) => ({ at: decision.at, kind: decision.verdict, title: `${moment(decision.at)}: gate said ${decision.verdict}${decision.request.version ? ` to ${decision.request.version}` : ""}` }));
     const plot = burnDown(past.points, { width: Math.max(280, this.plot.clientWidth || 600), start: past.start, end: past.end, bands, marks, objective: slo.objective });
     const legend = h("p", { class: "legend" }, bands.some((band) => band.kind === "correction") && h("span", { class: "correction" }, "correction"), bands.some((band) => band.kind === "freeze") && h("span", { class: "freeze" }, "freeze"), marks.length > 0 && [h("span", { class: "allow" }, "gate allowed"), h("span", { class: "deny" }, "gate denied")]);
-    const end = link(`v1/slos/${path(slo)}/history`, { class: "source" }, "Numbers as JSON");
+    const end = link(historyOf(slo), { class: "source" }, "Numbers as JSON");
     end.removeAttribute("data-nav");
     legend.append(end);
     return h("figure", {}, plot, h("figcaption", {}, legend));

@@ -30,7 +30,7 @@ export function burnDown(points, { width, start, end, bands = [], marks = [], ob
     bands.filter((band) => band.end > start && band.start < end).map((band) => stretch(band, x, start, end, bottom)),
     levels(floor, high).map((share) => [
       s("line", { x1: EDGE.left, x2: EDGE.left + inner.width, y1: n(y(share)), y2: n(y(share)), class: share === 0 ? "zero" : "grid" }),
-      s("text", { x: EDGE.left - 8, y: n(y(share) + 4), class: "end" }, percent(share, 0)),
+      s("text", { x: EDGE.left - 8, y: n(y(share) + 4), class: "end" }, short(share)),
     ]),
     ["above", "below"].map((side) =>
       s("g", { "clip-path": `url(#${side})`, class: side }, s("path", { d: area.join(""), class: "area" }), s("path", { d: strokes.map((run) => `M${run.join("L")}`).join(""), class: "line" })),
@@ -205,6 +205,11 @@ export function burnRates(rates, alerts, width) {
       );
     }),
   );
+}
+
+// Thousands of percent do not fit beside the axis.
+function short(share) {
+  return Math.abs(share) < 10 ? percent(share, 0) : percent(share / 1000).replace("\u00a0%", "k\u00a0%");
 }
 
 function n(value) {

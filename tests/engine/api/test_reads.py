@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,29 @@ class TestHistory:
 
         assert "?group=region=eu" in api.client.get(path).json()["detail"]
         assert 200 == api.client.get(f"{path}?group=region=eu").status_code
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name", ["a/b", "..", "a b&c=d?e", "<script>alert(1)</script>", "täglich ☃"]
+    )
+    def test_are_whatever_is_recorded(self, api: Made, name: str) -> None:
+        """What cannot stand in a path is asked for by parameters."""
+        found = replace(status(), id="odd", service=name, name=name)
+        api.publish(snapshot(found, status()))
+        asked = {"service": name, "name": name}
+
+        (slo,) = api.client.get("/v1/slos", params=asked).json()["slos"]
+        history = api.client.get("/v1/history", params=asked)
+
+        assert (name, name) == (slo["service"], slo["name"])
+        assert (200, f"{name}/{name}") == (history.status_code, history.json()["slo"])
+
+    def test_that_nobody_has_are_said_to_be_none(self, api: Made) -> None:
+        asked = {"service": "checkout", "name": "nothing"}
+
+        assert 404 == api.client.get("/v1/history", params=asked).status_code
+        assert 422 == api.client.get("/v1/history", params={"service": "checkout"}).status_code
 
 
 class TestServices:

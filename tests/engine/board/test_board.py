@@ -285,6 +285,15 @@ def test_nobody_is_shut_out(opened: Open, engine: Served, address: str, scheme: 
     ]
 
 
+def test_an_slo_that_is_well_shows_nothing_odd(opened: Open, engine: Served) -> None:
+    page = opened(f"{engine.url}/?slo=adverts/availability")
+    page.wait_for_selector(".rate .value")
+    text = page.locator("main").inner_text()
+
+    for odd in ("null", "undefined", "NaN", "[object"):
+        assert odd not in text
+
+
 def test_burn_rates_show_from_where_on_somebody_is_told(opened: Open, engine: Served) -> None:
     page = opened(f"{engine.url}/?slo=checkout/availability")
     page.wait_for_selector(".rate .value")

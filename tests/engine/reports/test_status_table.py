@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slo.engine.reports.status_table import short_length, spark
+from slo.engine.reports.status_table import short_length, spark, table
+from slo.engine.status.model import Snapshot
 
 
 class TestSpark:
@@ -27,3 +28,14 @@ class TestSpark:
 )
 def test_lengths(seconds: float, text: str) -> None:
     assert text == short_length(seconds)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "no metrics server has answered yet"), (1, "answered only a part")]
+)
+def test_says_what_has_been_read(number: int, words: str) -> None:
+    found = Snapshot(number, 100.0, (), (), complete=False)
+
+    lines = list(table(found, (), now=101.0, width=80, paint=lambda text, _: text, trends=None))
+
+    assert words in lines[-1]

@@ -78,6 +78,9 @@ def test_warnings_and_infos() -> None:
         b'{"status":"success","data":{"resultType":"vector","result":[',
         b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}',
         b'{"status":"success","data":{"resultType":"vector","result":[1]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":'
+        b'[{"metric":5,"value":[1,"1"]}]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":"x"}]}}',
         b'{"status":"error","data":{"resultType":"vector","result":[]}}',
         b'{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}',
         b'{"status":"success","data":{"resultType":"string","result":[]}}',

@@ -75,6 +75,17 @@ def test_against_a_count(
         assert counted.left(budget, bad_rate, total_rate, found) <= tolerance
 
 
+@pytest.mark.parametrize(
+    ("burn_rate", "gone"), [(2.0, 9 * DAY), (0.7, 0.6 * 30 * DAY / 0.7), (0.5, None)]
+)
+def test_a_rolling_window_forgets(burn_rate: float, gone: float | None) -> None:
+    """What is not gone after a whole window never is: all that was spent before has left it."""
+    found = exhaustion(Outlook(0.6, 30 * DAY), [burn_rate], 0.0)
+
+    assert found is not None
+    assert ("linear", gone) == (found.method, pytest.approx(found.likely) if gone else found.likely)
+
+
 def test_errors_that_leave_save_the_budget() -> None:
     """A budget that burns too fast lasts longer where old errors leave the window."""
     hours = [(0.0, 100.0)] * 24

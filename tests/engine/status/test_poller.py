@@ -152,6 +152,21 @@ class TestRefresh:
         assert "no refresh: " in began
         assert "refreshed again after" in over
 
+    def test_says_that_nothing_was_ever_read(self, write_spec: Any) -> None:
+        """SLOs of the specs show, and are not blamed; asking again makes nothing younger."""
+        specs = read_declared([str(write_spec())], CompileOptions(kinds=()))
+
+        async def work(poller: Poller, holder: Holder, server: Server) -> Any:
+            await poller.refresh()
+            first = holder.current(time.time())
+            await poller.refresh()
+            return first, holder.current(time.time())
+
+        first, second = polling(work, lambda form: (200, {}, b"<html>"), declared=specs)
+
+        assert [("No metrics server has answered yet.",)] == [s.reasons for s in second.statuses]
+        assert (0, first.taken_at, False) == (second.number, second.taken_at, second.complete)
+
     def test_new_specs_show_while_nothing_can_be_read(self, write_spec: Any) -> None:
         """The numbers stay, and so does their age."""
         broken = [False]
@@ -271,6 +286,26 @@ class TestSchedule:
             assert before == len(server.requests)
 
         polling(work, pace=Pace(interval=1.0, jitter=0.0, deadline=0.9))
+
+
+    def test_a_clock_that_is_set_back_stops_nothing(self) -> None:
+        """An hour back, the next refresh comes in time, and ages are right again with it."""
+        behind = [0.0]
+        keeper = Keeper()
+
+        async def work(poller: Poller, holder: Holder, server: Server) -> Any:
+            await poller.tick()
+            await poller.idle()
+            behind[0] = 3_600.0
+            await poller.tick()
+            await poller.idle()
+            return holder.current(time.time() - behind[0])
+
+        found = polling(work, clock=lambda: time.time() - behind[0], ledger=keeper)
+
+        assert 2 == found.number
+        assert 60 == pytest.approx(found.statuses[0].provenance.age, abs=5)
+        assert 2 == len(keeper.points)
 
 
 class TestSubscribe:

@@ -159,9 +159,11 @@ class TestStates:
             for long, short, severity in pairs
         )
 
-        reasons = status_of(alerts=found).reasons
+        status = status_of(alerts=found)
 
-        assert ["page", "ticket", "ticket"] == [reason.split()[1] for reason in reasons]
+        wanted = ["page", "ticket", "ticket"]
+        assert wanted == [reason.split()[1] for reason in status.reasons]
+        assert wanted == [alert.severity for alert in status.alerts]
 
     def test_pending_alert(self) -> None:
         """An alert that is pending changes nothing."""

@@ -22,7 +22,7 @@ destinations:
   - {name: metrics, kind: prometheus, url: "http://prometheus:9090"}
   - {name: logs, kind: loki, url: "http://loki:3100"}
   - {name: traces, kind: jaeger, url: "http://jaeger:4317"}
-  - {name: vendor, kind: otlp, url: "https://otlp.example.com", token: {env: VENDOR_TOKEN}}
+  - {name: vendor, kind: otlp, url: "https://otlp.example.com", token: "env:VENDOR_TOKEN"}
 """
 LOGS = """\
 telemetry:
@@ -128,12 +128,23 @@ class TestAgent:
 
 
 def test_mistakes_in_telemetry_are_pointed_at() -> None:
-    """What the compiler lets pass without a platform document may still not fit a stack."""
-    spec = SPEC.replace("---\nversion: slo/v1\nkind: Owners\n", LOGS)
-    given = compiled(spec)
-    twice = given.specs._replace(telemetry=compiled(SPEC + PLATFORM).specs.telemetry * 2)
-    settings = StackSettings()
-    from dataclasses import replace
+    """Only with a collector in the stack does it matter that one histogram has one unit."""
+    latency = "indicator: {span_latency: {threshold: 300ms, unit: %s}}"
+    spec = SPEC.replace(
+        "indicator: {http_availability: {selector: {job: checkout}}}",
+        latency % "seconds"
+        + "\n  - name: latency\n    objective: 99\n    "
+        + latency % "milliseconds",
+    )
+    with pytest.raises(CompileFailed) as failure:
+        of(spec)
 
-    with pytest.raises(CompileFailed):
-        stack_plan(settings, replace(given, specs=twice), FlatPlaces(settings))
+    assert ["SLO709"] == [found.code for found in failure.value.diagnostics if found.is_error]
+
+
+def test_routes_do_not_lead_to_parts_that_are_not_there() -> None:
+    platform = PLATFORM + "routes: [{owner: payments, destinations: [traces, vendor]}]\n"
+    gateway = of(SPEC + platform, without=("jaeger",)).component("collector-gateway")
+
+    assert "otlp_grpc/traces" not in gateway.configs[0].text
+    assert "otlp_http/vendor" in gateway.configs[0].text

@@ -90,7 +90,7 @@ deadman: {url_file: heartbeat, interval: 5m}
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("metrics: {shards: 3}", "needs `engine: victoria-metrics`"),
+            ("metrics: {shards: 3}", "keeps everything in one place"),
             ("expose: {prometheus: {port: 9093}}", "would both listen on port 9093"),
             ("scrape: {engine: ['a:1']}", "the job `engine` is the stack's own"),
             (
@@ -101,8 +101,13 @@ deadman: {url_file: heartbeat, interval: 5m}
         ],
     )
     def test_refuses_what_does_not_fit_together(self, text: str, message: str) -> None:
-        with pytest.raises(ToolError, match=message):
+        with pytest.raises(CompileFailed) as failure:
             settings_of(text)
+
+        found = failure.value.diagnostics[0]
+        assert "SLO801" == found.code
+        assert message in found.message
+        assert found.span.line >= 3
 
     def test_says_what_to_write_where_there_is_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(ToolError, match="Two lines are enough"):

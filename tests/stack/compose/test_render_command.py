@@ -99,6 +99,15 @@ class TestRender:
         assert 0 == render(shop, "--force").exit_code
         assert "auth_enabled" in path.read_text()
 
+    def test_does_not_write_among_the_specs(self, shop: Path) -> None:
+        """The copies that the engine reads would be specs a second time."""
+        (shop / "slostack.yaml").write_text(SETTINGS + "specs: [.]\n")
+        result = render(shop)
+
+        assert 1 == result.exit_code
+        assert "is inside the folder of specs" in result.stderr
+        assert 0 == render(shop, "--out", str(shop.parent / "elsewhere")).exit_code
+
     def test_does_without_settings_say_what_to_write(self, tmp_path: Path) -> None:
         result = render(tmp_path)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
-
-import pytest
 
 from slo.alert_windows import builtin_policies
 from slo.collector.emit import AGENT, GATEWAY, collector_configs
@@ -78,14 +75,9 @@ class Made:
         return False
 
 
-@pytest.fixture(scope="session")
-def make() -> Callable[..., Made]:
-    """Return a function that makes configurations of documents, with options by name."""
-
-    def function(*documents: str, **options: Any) -> Made:
-        specs, found = read(*documents)
-        assert [] == [d for d in found if d.is_error]
-        configs, more = collector_configs(specs, CollectorOptions(**options))
-        return Made(configs, [d.code for d in (*found, *more)])
-
-    return function
+def make(*documents: str, **options: Any) -> Made:
+    """Return the configurations of *documents*, with options by name."""
+    specs, found = read(*documents)
+    assert [] == [d for d in found if d.is_error]
+    configs, more = collector_configs(specs, CollectorOptions(**options))
+    return Made(configs, [d.code for d in (*found, *more)])
