@@ -31,9 +31,11 @@ _WRITE_PATHS = {
     "victoriametrics": "/api/v1/write",
     "mimir": "/api/v1/push",
 }
-# From here on, settings of the connection stand below `http`.
+# They refuse samples that come after later ones of the same series.
+_ORDERED = frozenset(("prometheus", "mimir"))
+# From here on, settings of the connection stand below `http`, and apart from them a time limit
+# for a request with all its retries.
 _NESTED_HTTP = (0, 158)
-_STRATEGY_SETTING = (0, 144)
 
 
 class Exporter(NamedTuple):
@@ -91,18 +93,19 @@ def _shape(destination: Destination) -> str:
 def _patience(destination: Destination, tier: Tier) -> dict[str, Any]:
     """Return queue and retry in the exporter's own words."""
     if destination.protocol == "remote_write":
-        # This exporter has no stored queue; its log of what is still to be written is one.
-        folder = f"{tier.storage}/remote-write-{destination.name}"
+        # This exporter has no stored queue. Its log on disk (`wal`) would be one, but begins
+        # anew for ever at the first sample that the server refuses, and delays all others.
         return {
             "retry_on_failure": retry(),
             "remote_write_queue": {"enabled": True, "queue_size": tier.queue_size},
-            "wal": {"directory": folder, "buffer_size": 300, "truncate_frequency": "1m"},
         }
     if destination.kind == "elasticsearch":
         # It retries by document, and has no other retry.
         endless = {"enabled": True, "max_retries": 1_000_000, "max_interval": "30s"}
         return {"retry": endless, "sending_queue": queue(tier.queue_size)}
     waiting = queue(tier.queue_size)
+    if destination.kind in _ORDERED:
+        waiting["num_consumers"] = 1
     if destination.kind == "datadog":
         # Its intake refuses large requests.
         waiting["batch"] |= {"min_size": 10, "max_size": 100}
@@ -166,8 +169,11 @@ def _remote_write(destination: Destination, version: str) -> tuple[str, dict[str
     connection = _connection(destination, destination.url + _WRITE_PATHS[destination.kind])
     if urlsplit(destination.url).scheme != "https":
         connection["tls"] = {"insecure": True}
-    nested = version_of(version) >= _NESTED_HTTP
-    settings = {"http": connection} if nested else connection
+    if version_of(version) >= _NESTED_HTTP:
+        settings: dict[str, Any] = {"timeout": 0, "http": connection}
+    else:
+        # One setting for both: too short loses what waits, too long waits for the dead.
+        settings = {**connection, "timeout": "10m"}
     return "prometheus_remote_write", {
         **settings,
         "translation_strategy": _STRATEGIES[destination.naming],

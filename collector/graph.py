@@ -181,7 +181,8 @@ def _queues(config: Config) -> Iterator[str]:
         if _type(name) == "debug":
             continue
         queue = settings.get("sending_queue") or {}
-        if not (queue.get("storage") or settings.get("wal")):
+        # Remote write has a queue in memory only.
+        if not (queue.get("storage") or "remote_write_queue" in settings):
             yield f"exporter {name} forgets what waits when the collector stops"
         limit = settings.get("retry_on_failure", {}).get("max_elapsed_time")
         if limit != 0 and "retry" not in settings:

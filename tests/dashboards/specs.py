@@ -16,6 +16,9 @@ slos:
       events:
         error: sum(rate(errors_total[{{.window}}]))
         total: sum(rate(requests_total[{{.window}}]))
+  - name: loose
+    objective: 60
+    indicator: *requests
   - name: by-route
     objective: 95
     group_by: [route]
@@ -62,6 +65,13 @@ slos:
         error_query: sum(rate(errors_total[{{.window}}]))
         total_query: sum(rate(requests_total[{{.window}}]))
     alerting: {name: ShopBurns, page_alert: {}, ticket_alert: {}}
+  - name: loose
+    objective: 60
+    sli:
+      events:
+        error_query: sum(rate(errors_total[{{.window}}]))
+        total_query: sum(rate(requests_total[{{.window}}]))
+    alerting: {name: LooseBurns, page_alert: {}, ticket_alert: {}}
   - name: share
     objective: 99
     sli:

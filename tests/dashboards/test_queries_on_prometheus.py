@@ -132,6 +132,21 @@ class TestValues:
         assert left[0] < 0
         assert [0] == gone
 
+    def test_exhaustion_is_what_is_left_by_the_burn_rate_of_the_hour(self, site: Site) -> None:
+        """Of a budget of 40 % in 30 days."""
+        ratio = {
+            window: site.prometheus.value(
+                f'slo:sli_error:ratio_rate{window}{{sloth_id="shop-loose"}}', at=site.at
+            )
+            for window in ("1h", "30d")
+        }
+        chosen = {"service": "shop", "slo": "loose"}
+
+        expected = (0.4 - (ratio["30d"] or 0)) / (ratio["1h"] or 0) * 30 * 86_400
+        assert 20 * 86_400 < expected < 60 * 86_400
+        assert [pytest.approx(expected)] == of(site, "slo-shop-loose", "Budget gone in")
+        assert [pytest.approx(expected)] == of(site, "slo-detail", "Budget gone in", **chosen)
+
     def test_firing_alerts_are_counted(self, site: Site) -> None:
         (firing,) = of(site, "slo-shop-requests", "Alerts firing")
 

@@ -287,7 +287,6 @@ class TestSchedule:
 
         polling(work, pace=Pace(interval=1.0, jitter=0.0, deadline=0.9))
 
-
     def test_a_clock_that_is_set_back_stops_nothing(self) -> None:
         """An hour back, the next refresh comes in time, and ages are right again with it."""
         behind = [0.0]

@@ -58,6 +58,9 @@ VARIANTS = {
 }
 
 
+_plans: dict[str, StackPlan] = {}
+
+
 @cache
 def compiled(spec: str = SPEC) -> Compiled:
     """Return what the compiler makes of *spec*."""
@@ -78,7 +81,11 @@ def plan(
 ) -> StackPlan:
     """Return the plan of *settings* with the compiled spec, all of it below *root*."""
     chosen = settings or StackSettings()
-    return stack_plan(chosen, compiled(), FlatPlaces(chosen, root), versions=versions, **more)
+    key = repr((chosen, root, versions, more))
+    if key not in _plans:
+        places = FlatPlaces(chosen, root)
+        _plans[key] = stack_plan(chosen, compiled(), places, versions=versions, **more)
+    return _plans[key]
 
 
 def settings_of(text: str) -> StackSettings:

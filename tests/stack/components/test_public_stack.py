@@ -23,7 +23,7 @@ from slo.stack.settings import Exposure, StackSettings
 from tests.stack.components.here import HerePlaces, write_configs
 from tests.stack.components.stacks import compiled
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 OLD = Versions(prometheus=(2, 42), alertmanager=(0, 25), victoria_metrics=(1, 79))
 # Prometheus sends an alert that did not get through again after a minute.

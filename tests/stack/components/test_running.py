@@ -18,7 +18,7 @@ from slo.stack.settings import Exposure, StackSettings
 from tests.stack.components.here import HerePlaces, write_configs
 from tests.stack.components.stacks import compiled
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 CACHED = sorted((Path.home() / ".cache" / "slostack").glob("prometheus-*/prometheus"))
 DEADLINE_SECONDS = 60

@@ -23,9 +23,21 @@ from tests.stack.components.stacks import EVERYTHING_PUBLIC, VARIANTS, compiled
 MUTE = ("collector-agent", "collector-gateway", "jaeger", "prepare")
 
 
-def project(settings: StackSettings) -> dict[str, str]:
-    """Return the files of the project by path."""
+_projects: dict[str, dict[str, str]] = {}
+_documents: dict[str, dict[str, Any]] = {}
+
+
+def rendered(settings: StackSettings) -> dict[str, str]:
+    """Render the project and return its files by path."""
     return {a.path: a.text for a in render(settings, compiled(), Path("stack/compose"))}
+
+
+def project(settings: StackSettings) -> dict[str, str]:
+    """Return the files of the project by path, rendered once."""
+    key = repr(settings)
+    if key not in _projects:
+        _projects[key] = rendered(settings)
+    return _projects[key]
 
 
 @cache
@@ -36,8 +48,10 @@ def schema() -> Draft202012Validator:
 
 
 def document(settings: StackSettings) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(project(settings)[COMPOSE_FILE])
-    return found
+    key = repr(settings)
+    if key not in _documents:
+        _documents[key] = yaml.load(project(settings)[COMPOSE_FILE], yaml.CSafeLoader)
+    return _documents[key]
 
 
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
@@ -157,7 +171,7 @@ class TestEveryProject:
             assert re.search(r":[\w.-]*\d[\w.-]*(@sha256:[0-9a-f]{64})?$", service["image"])
 
     def test_is_the_same_every_time(self, settings: StackSettings) -> None:
-        assert project(settings) == project(settings)
+        assert rendered(settings) == project(settings)
 
     def test_escapes_dollars_that_are_not_its_variables(self, settings: StackSettings) -> None:
         for service in document(settings)["services"].values():

@@ -126,7 +126,8 @@ class TestMonitors:
         ]
         for name, monitor in monitors.items():
             selector = monitor["spec"]["selector"]
-            [absent] = [e["key"] for e in selector["matchExpressions"]]
+            [condition] = selector["matchExpressions"]
+            absent = condition["key"]
             found = [
                 service
                 for service in services
@@ -134,6 +135,7 @@ class TestMonitors:
                 and absent not in service["metadata"]["labels"]
             ]
 
+            assert condition["operator"] == "DoesNotExist"
             assert [service["metadata"]["name"] for service in found] == [name]
             ports = {port["name"] for port in found[0]["spec"]["ports"]}
             assert {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]} <= ports

@@ -291,14 +291,14 @@ def test_require_refuses_where_a_part_cannot_run(stack: TestStack) -> None:
 
 def test_rendered_files_are_those_that_run(running: TestStack) -> None:
     done = running.run("render", "--target", "local", "--out", "rendered")
-    running = {
+    there = {
         path.relative_to(running.own.config): path.read_text()
         for path in running.own.config.rglob("*.yaml")
     }
     rendered = running.folder / "rendered" / "config"
 
     assert 0 == done.returncode, done.stderr
-    assert running == {
+    assert there == {
         path.relative_to(rendered): path.read_text() for path in rendered.rglob("*.yaml")
     }
     parts = json.loads(running.own.parts_file.read_text())["parts"]
