@@ -321,9 +321,12 @@ def _route(
     for owner, (names, exporters) in routes.items():
         _filtered(config, f"{signal}/to-{owner}", onward, f"not ({of_services(names)})", exporters)
     default = tuple(_exporters(context, signal, default_only=True))
-    if default:
-        everybody = of_services(name for names, _ in routes.values() for name in names)
-        _filtered(config, f"{signal}/others", onward, everybody, default)
+    if default and signal == "metrics":
+        # Objectives of every team are measured there.
+        config.pipelines["metrics/everybody"] = Pipeline((onward,), (), default)
+    elif default:
+        routed = of_services(name for names, _ in routes.values() for name in names)
+        _filtered(config, f"{signal}/others", onward, routed, default)
 
 
 def _filtered(

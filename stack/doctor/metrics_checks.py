@@ -13,7 +13,7 @@ from slo.stack.doctor.finding import Finding, fail, ok, skipped, warning
 from slo.stack.doctor.patient import Patient
 from slo.stack.doctor.rule_comparison import compare_rules, compiled_rules, loaded_rules
 
-__all__ = ["evaluation", "freshness", "retained", "rules", "targets"]
+__all__ = ["evaluation", "freshness", "moment", "retained", "rules", "targets"]
 
 _SHOWN = 5
 # Rules are evaluated in turn: one that is late by more than this has missed evaluations.
@@ -81,13 +81,13 @@ def evaluation(patient: Patient) -> Iterator[Finding]:
                     )
         taken = float(group.get("evaluationTime") or 0)
         slowest = max(slowest, taken / interval if interval else 0.0)
-        moment = _moment(group.get("lastEvaluation"))
-        if moment is None:
+        evaluated = moment(group.get("lastEvaluation"))
+        if evaluated is None:
             waiting += 1
-        elif interval and now - moment > _LATE_INTERVALS * interval:
+        elif interval and now - evaluated > _LATE_INTERVALS * interval:
             late += 1
             yield fail(
-                f"group {group['name']} was evaluated {now - moment:.0f} s ago, "
+                f"group {group['name']} was evaluated {now - evaluated:.0f} s ago, "
                 f"and should be every {interval:g} s",
                 "is the server overloaded, or its clock wrong?",
                 subject=group["name"],
@@ -160,7 +160,7 @@ def _age(patient: Patient) -> float:
     if patient.evaluator != "prometheus":
         return float("inf")
     started = patient.call("prometheus").data("/api/v1/status/runtimeinfo")["startTime"]
-    return time.time() - (_moment(started) or 0.0)
+    return time.time() - (moment(started) or 0.0)
 
 
 def _groups(patient: Patient) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _groups(patient: Patient) -> list[dict[str, Any]]:
     return found or []
 
 
-def _moment(text: Any) -> float | None:
+def moment(text: Any) -> float | None:
     """Return the Unix time that a server's *text* names; `None` for never."""
     if not isinstance(text, str) or text.startswith("0001"):
         return None

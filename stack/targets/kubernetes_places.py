@@ -9,7 +9,8 @@ from slo.stack.settings import StackSettings
 
 __all__ = ["CONFIG_FOLDER", "SECRET_FOLDER", "KubernetesPlaces", "OperatorPlaces", "headless"]
 
-CONFIG_FOLDER, SECRET_FOLDER = "/etc/slostack/config", "/etc/slostack/secrets"
+CONFIG_FOLDER = "/etc/slostack/config"
+SECRET_FOLDER = "/etc/slostack/secrets"  # noqa: S105 - a folder
 _DATA = "/var/lib/slostack"
 # Services that the Prometheus operator makes for what it runs, whatever the release is called;
 # Grafana's is named by our own values.

@@ -214,11 +214,15 @@ class TestRouting:
         assert [f"not ({condition})"] == filters["filter/traces-to-payments"]["traces"]["span"]
         assert [condition] == filters["filter/traces-others"]["traces"]["span"]
 
-    def test_metrics_of_objectives_go_to_the_default_all_the_same(self) -> None:
+    def test_metrics_go_to_the_default_all_the_same(self) -> None:
         spec = service(SPANS).replace("service: shop", "service: shop\nowner: payments")
         made = make(PLATFORM + self.ROUTED, spec)
 
-        assert ("otlp_http/metrics",) == made.gateway.pipelines["metrics/spans"].exporters
+        pipelines = made.gateway.pipelines
+        assert ("otlp_http/bank",) == pipelines["metrics/to-payments"].exporters
+        for name in ("metrics/everybody", "metrics/spans"):
+            assert ("otlp_http/metrics",) == pipelines[name].exporters
+            assert not [p for p in pipelines[name].processors if p.startswith("filter")]
 
 
 class TestAgent:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,7 @@ def running(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clust
 
 class TestSecurityStandard:
     def pod(self, component: str) -> dict[str, Any]:
-        found = pods("scaled")[component]
+        found = deepcopy(pods("scaled")[component])
         volumes = [v["metadata"]["name"] for v in self.claims(component)]
         spec = {
             **found["spec"],

@@ -34,8 +34,8 @@ slos:
     objective: 99.9
     indicator:
       events:
-        error_query: sum(rate(errors_total[{{.window}}]))
-        total_query: sum(sort_by_label(rate(requests_total[{{.window}}]), "job"))
+        error: sum(rate(errors_total[{{.window}}]))
+        total: sum(sort_by_label(rate(requests_total[{{.window}}]), "job"))
 """
 
 
