@@ -170,7 +170,7 @@ def _groups(patient: Patient) -> list[dict[str, Any]]:
 
 def moment(text: Any) -> float | None:
     """Return the Unix time that a server's *text* names; `None` for never."""
-    if not isinstance(text, str) or text.startswith("0001"):
+    if not isinstance(text, str) or not text or text.startswith("0001"):
         return None
     head, dot, rest = text.partition(".")
     if dot:

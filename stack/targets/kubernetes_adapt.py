@@ -17,8 +17,10 @@ from slo.stack.targets.kubernetes_places import KubernetesPlaces
 __all__ = ["adapted", "public_host"]
 
 # Files of a ConfigMap change under a running program. So rules need no new pod, which would
-# have to read the whole log of samples again.
-_WATCH_FILES: Mapping[str, tuple[str, ...]] = {
+# have to read the whole log of samples again. The engine serves on until every node knows that its
+# pod is about to go.
+_MORE_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "engine": ("--drain", "10"),
     "prometheus": ("--enable-feature=auto-reload-config", "--config.auto-reload-interval=30s"),
     "victoria-metrics": ("-promscrape.configCheckInterval=30s",),
     "vmagent": ("-promscrape.configCheckInterval=30s",),
@@ -44,14 +46,14 @@ def _adapted(
     component: Component, plan: StackPlan, settings: StackSettings, places: KubernetesPlaces
 ) -> Component:
     component = _with_public_name(component, settings)
-    watch = _WATCH_FILES.get(component.name)
-    if watch is None:
+    more = _MORE_ARGUMENTS.get(component.name)
+    if more is None:
         return component
     configs = tuple(
         file._replace(text=_with_all_pods(file, plan, places)) if _SCRAPES in file.text else file
         for file in component.configs
     )
-    return replace(component, configs=configs, arguments=(*component.arguments, *watch))
+    return replace(component, configs=configs, arguments=(*component.arguments, *more))
 
 
 def _with_public_name(component: Component, settings: StackSettings) -> Component:

@@ -20,6 +20,7 @@ from slo.stack.components.model import Component, StackPlan
 from slo.stack.components.plan import stack_plan
 from slo.stack.components.prometheus import CONFIG as PROMETHEUS_CONFIG
 from slo.stack.settings import StackSettings
+from slo.stack.targets.kubernetes_adapt import adapted
 from slo.stack.targets.kubernetes_network import network_policies
 from slo.stack.targets.kubernetes_objects import (
     Object,
@@ -59,7 +60,8 @@ def operator_plan(settings: StackSettings, compiled: Compiled) -> StackPlan:
         ToolError: The settings do not fit the specs.
     """
     settings = _without_exposed(settings)
-    return stack_plan(settings, compiled, OperatorPlaces(settings))
+    places = OperatorPlaces(settings)
+    return adapted(stack_plan(settings, compiled, places), settings, places)
 
 
 def _without_exposed(settings: StackSettings) -> StackSettings:
@@ -214,7 +216,7 @@ def _prometheus_spec(plan: StackPlan) -> Object:
         "retention": options["storage.tsdb.retention.time"],
         "enableRemoteWriteReceiver": "web.enable-remote-write-receiver" in options,
         "enableOTLPReceiver": "web.enable-otlp-receiver" in options,
-        "enableFeatures": options["enable-feature"].split(","),
+        "enableFeatures": _features(prometheus),
         "exemplars": {"maxSize": config["storage"]["exemplars"]["max_exemplars"]},
         "tsdb": {"outOfOrderTimeWindow": config["storage"]["tsdb"]["out_of_order_time_window"]},
     }
@@ -235,6 +237,13 @@ def _prometheus_spec(plan: StackPlan) -> Object:
         "resources": _resources(prometheus),
         "storageSpec": _storage(prometheus),
     }
+
+
+def _features(prometheus: Component) -> list[str]:
+    """Return the features to turn on, but for one: the operator looks for changed files itself."""
+    flag = "--enable-feature="
+    words = [w.removeprefix(flag) for w in prometheus.arguments if w.startswith(flag)]
+    return [name for word in words for name in word.split(",") if name != "auto-reload-config"]
 
 
 def _secrets(component: Component) -> Object:

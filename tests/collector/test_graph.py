@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -119,7 +120,7 @@ def services(draw: Callable[..., Any], name: str) -> dict[str, Any]:
 def documents(draw: Callable[..., Any]) -> list[str]:
     names = draw(st.lists(NAMES, unique=True, max_size=3))
     made = [draw(platforms()), *(draw(services(name)) for name in names)]
-    return [yaml.safe_dump(document, sort_keys=False) for document in made]
+    return [f"{json.dumps(document)}\n" for document in made]
 
 
 @settings(max_examples=100, deadline=None)

@@ -28,7 +28,11 @@ service: shop
 slos:
   - name: availability
     objective: 99.9
-    indicator: {http_availability: {selector: {job: shop}}}
+    indicator:
+      http_availability:
+        metric: http_requests_total
+        selector: {job: shop}
+        status_label: code
 """
 SETTINGS = """\
 version: slo/v1
