@@ -11,6 +11,7 @@ from slo.stack.components.alertmanager import DOCTOR_LABEL, DOCTOR_RECEIVER
 from slo.stack.components.meta_rules import DEADMAN
 from slo.stack.components.ports import port_number
 from slo.stack.doctor.finding import Finding, Unreachable, fail, ok, skipped, warning
+from slo.stack.doctor.metrics_checks import rules_age
 from slo.stack.doctor.patient import Patient
 from slo.stack.doctor.webhook import Mailbox, listening_for_alerts
 from slo.stack.settings import LOOPBACK
@@ -20,6 +21,8 @@ __all__ = ["delivery", "watchdog"]
 _ALERT = "SlostackDoctor"
 _LIFETIME = timedelta(minutes=5)
 _POLL_SECONDS = 0.5
+# A server that has just started sends what fires with its next evaluation.
+_YOUNG_SECONDS = 60.0
 
 
 def watchdog(patient: Patient) -> Iterator[Finding]:
@@ -28,25 +31,20 @@ def watchdog(patient: Patient) -> Iterator[Finding]:
         yield skipped(*patient.why_not("alertmanager"))
         return
     evaluator = patient.evaluator
-    if evaluator == "prometheus":
-        found = patient.call(evaluator).data("/api/v1/alertmanagers")
-        if not found["activeAlertmanagers"]:
-            yield fail(
-                "Prometheus knows no Alertmanager", f"load its configuration: {patient.repair}"
-            )
-            return
     alerts = patient.call("alertmanager").get("/api/v2/alerts", {"filter": f"alertname={DEADMAN}"})
     if not alerts:
         firing = patient.call(evaluator).data("/api/v1/alerts")["alerts"] or ()
-        if any(alert["labels"].get("alertname") == DEADMAN for alert in firing):
+        if rules_age(patient) < _YOUNG_SECONDS:
+            yield warning(
+                f"{DEADMAN} is not in Alertmanager yet",
+                "it comes with an evaluation of the rules; ask again in a minute",
+            )
+        elif not any(alert["labels"].get("alertname") == DEADMAN for alert in firing):
+            yield fail(f"{DEADMAN} does not fire", f"load the rules: {patient.repair}")
+        else:
             yield fail(
                 f"{DEADMAN} fires in {evaluator}, and Alertmanager has not heard of it",
                 f"alerts get lost between the two: see the log of {evaluator}",
-            )
-        else:
-            yield warning(
-                f"{DEADMAN} does not fire yet",
-                "it does after the first evaluation of the rules; ask again in a minute",
             )
         return
     yield ok(f"{DEADMAN} has come from {evaluator} to Alertmanager")

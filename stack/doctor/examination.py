@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "freshness": metrics_checks.freshness,
     "watchdog": alert_checks.watchdog,
     "delivery": alert_checks.delivery,
+    "samples": telemetry_checks.samples,
     "spans": telemetry_checks.spans,
     "logs": telemetry_checks.logs,
     "engine": serving_checks.engine,

@@ -13,13 +13,15 @@ from slo.stack.doctor.finding import Finding, fail, ok, skipped, warning
 from slo.stack.doctor.patient import Patient
 from slo.stack.doctor.rule_comparison import compare_rules, compiled_rules, loaded_rules
 
-__all__ = ["evaluation", "freshness", "moment", "retained", "rules", "targets"]
+__all__ = ["evaluation", "freshness", "moment", "retained", "rules", "rules_age", "targets"]
 
 _SHOWN = 5
 # Rules are evaluated in turn: one that is late by more than this has missed evaluations.
 _LATE_INTERVALS = 3
 # A scrape, two evaluations, and the sums over them.
 _YOUNG_SECONDS = 120.0
+# How long a server that has just started takes to find what it was told of.
+_DISCOVERY_SECONDS = 20.0
 
 
 def targets(patient: Patient) -> Iterator[Finding]:
@@ -37,8 +39,10 @@ def targets(patient: Patient) -> Iterator[Finding]:
         )
     if len(down) > _SHOWN:
         yield fail(f"and {len(down) - _SHOWN} more are down", "see the page /targets")
-    if not active:
-        yield fail("nothing is scraped", patient.repair)
+    if not active and rules_age(patient) < _DISCOVERY_SECONDS:
+        yield warning("nothing is scraped yet", "ask again in a quarter of a minute")
+    elif not active:
+        yield fail("nothing is scraped", f"load its configuration: {patient.repair}")
     elif waiting:
         names_of = ", ".join(sorted({target["labels"]["job"] for target in waiting}))
         yield warning(f"not scraped yet: {names_of}", "ask again in a quarter of a minute")
@@ -139,7 +143,7 @@ def freshness(patient: Patient) -> Iterator[Finding]:
     if missing:
         rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         figure = f"no numbers for {', '.join(missing[:_SHOWN])}{rest}"
-        age = _age(patient)
+        age = rules_age(patient)
         if age < _YOUNG_SECONDS:
             yield warning(f"{figure}", f"the rules run for {age:.0f} s only: ask again in a minute")
         else:
@@ -155,7 +159,7 @@ def freshness(patient: Patient) -> Iterator[Finding]:
         yield ok(f"{len(wanted)} SLOs, the oldest numbers are {oldest:.0f} s old")
 
 
-def _age(patient: Patient) -> float:
+def rules_age(patient: Patient) -> float:
     """Return for how long the rules have been evaluated, in seconds."""
     if patient.evaluator != "prometheus":
         return float("inf")

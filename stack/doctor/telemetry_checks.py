@@ -7,21 +7,43 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
+
 from slo.stack.doctor.finding import Finding, Unreachable, fail, ok, skipped
 from slo.stack.doctor.patient import Patient
 
-__all__ = ["logs", "spans"]
+__all__ = ["logs", "samples", "spans"]
 
 _SERVICE = "slostack-doctor"
 _AGENT, _GATEWAY = "collector-agent", "collector-gateway"
 _POLL_SECONDS = 1.0
 _SPAN_METRICS = ("span_metrics", "spanmetrics")
+_GAUGE = "slostack_doctor_mark"
+
+
+def samples(patient: Patient) -> Iterator[Finding]:
+    """Send a sample to the agent; find it where queries are answered."""
+    closed = _closed(patient, "metrics")
+    if closed is not None:
+        yield closed
+        return
+    # A number that nobody has sent before, and that a float holds exactly.
+    mark = secrets.randbelow(2**31)
+    patient.call(_AGENT).post("/v1/metrics", _gauge(mark))
+    query = f'{_GAUGE}{{job="{_SERVICE}"}} == {mark}'
+    yield _seen(
+        patient,
+        lambda: bool(patient.call(patient.reader).query(query)),
+        f"a sample went from the agent to {patient.reader}",
+        f"see the log of {_GATEWAY}: can it write to {patient.reader}?",
+    )
 
 
 def spans(patient: Patient) -> Iterator[Finding]:
     """Send a span to the agent; find it counted, and at the end of its way."""
-    if patient.component(_AGENT) is None:
-        yield skipped(*patient.why_not(_AGENT))
+    closed = _closed(patient, "traces")
+    if closed is not None:
+        yield closed
         return
     trace = secrets.token_hex(16)
     before = _count(patient, "accepted_spans")
@@ -50,8 +72,9 @@ def spans(patient: Patient) -> Iterator[Finding]:
 
 def logs(patient: Patient) -> Iterator[Finding]:
     """Send a log line to the agent; find it passed on, and in Loki."""
-    if patient.component(_AGENT) is None:
-        yield skipped(*patient.why_not(_AGENT))
+    closed = _closed(patient, "logs")
+    if closed is not None:
+        yield closed
         return
     mark = secrets.token_hex(8)
     before = _count(patient, "accepted_log_records")
@@ -68,6 +91,21 @@ def logs(patient: Patient) -> Iterator[Finding]:
         ),
         "the line is in Loki",
         f"see the logs of {_GATEWAY} and Loki: is it refused?",
+    )
+
+
+def _closed(patient: Patient, signal: str) -> Finding | None:
+    """Return why nothing of *signal* can be sent in, or `None` where it can."""
+    agent = patient.component(_AGENT)
+    if agent is None:
+        return skipped(*patient.why_not(_AGENT))
+    config = yaml.safe_load(agent.configs[0].text)
+    pipelines = config["service"]["pipelines"]
+    if any(name.partition("/")[0] == signal for name in pipelines):
+        return None
+    return skipped(
+        f"the collector takes no {signal}: there is nowhere to send them",
+        f"have a backend for {signal} run here, or name a destination in a `Telemetry` document",
     )
 
 
@@ -114,6 +152,13 @@ def _count(patient: Patient, counter: str) -> float | None:
         if line.startswith(f"otelcol_receiver_{counter}"):
             total = (total or 0.0) + float(line.rpartition(" ")[2])
     return total
+
+
+def _gauge(mark: int) -> dict[str, Any]:
+    point = {"timeUnixNano": str(time.time_ns()), "asInt": str(mark)}
+    metric = {"name": _GAUGE, "gauge": {"dataPoints": [point]}}
+    scope = {"scope": {"name": _SERVICE}, "metrics": [metric]}
+    return {"resourceMetrics": [{**_resource(), "scopeMetrics": [scope]}]}
 
 
 def _span(trace: str) -> dict[str, Any]:
