@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test test-slow test-journey test-prometheus3 test-kubernetes lint bench clean
+.PHONY: help setup demo test test-slow test-journey test-prometheus3 test-collector test-kubernetes lint bench clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo: ## Break a shop on real servers, watch its SLO page and recover (KEEP=1 le
 	@$(BIN)/slo demo
 
 test: setup ## Run all tests but those with a target of their own; they skip where a program is missing
-	$(BIN)/pytest -n 2 -m "not journey and not prometheus3 and not kubernetes and not slow"
+	$(BIN)/pytest -n 2 -m "not journey and not prometheus3 and not collector and not kubernetes and not slow"
 
 test-slow: setup ## Run the tests that take ten seconds or more each
 	$(BIN)/pytest -n 2 -m slow
@@ -43,6 +43,9 @@ test-journey: setup ## Run the whole demo as a test
 
 test-prometheus3: setup ## Build Prometheus 3 with Go, once, and run the tests that need it
 	@folder=$$(scripts/build-prometheus3) && PROMETHEUS3=$$folder $(BIN)/pytest -n 2 -m prometheus3
+
+test-collector: setup ## Build an OpenTelemetry Collector with Go, once, and run the tests that need it
+	@folder=$$(scripts/build-collector) && COLLECTOR=$$folder $(BIN)/pytest -n 2 -m collector
 
 test-kubernetes: setup ## Build an API server of Kubernetes with Go, once, and apply the stack to it
 	@folder=$$(scripts/build-kubernetes) && KUBERNETES=$$folder $(BIN)/pytest -m kubernetes

@@ -103,6 +103,9 @@ def agent_config(
 
 def _spread(plan: TelemetryPlan, options: CollectorOptions) -> Mapping[str, Any] | None:
     """Return how to find several gateways, or `None` where there is one."""
+    if options.gateway_dns is not None:
+        hostname, port = options.gateway_dns
+        return {"dns": {"hostname": hostname, "port": str(port)}}
     if options.gateway_targets:
         several = len(options.gateway_targets) > 1
         return {"static": {"hostnames": list(options.gateway_targets)}} if several else None

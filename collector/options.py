@@ -38,6 +38,8 @@ class CollectorOptions:
         endpoints: Address of each destination by its name, over that of the specs.
         gateway_address: Where agents reach the gateway, as `host:port`.
         gateway_targets: Addresses of all gateways, where there are several.
+        gateway_dns: Name that resolves to all gateways there are at the time, and their port;
+            over *gateway_targets*.
         instance: What tells one gateway's counts from another's; the collector reads it.
     """
 
@@ -47,4 +49,5 @@ class CollectorOptions:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     gateway_address: str | None = None
     gateway_targets: tuple[str, ...] = ()
+    gateway_dns: tuple[str, int] | None = None
     instance: str = "${env:HOSTNAME:-gateway}"

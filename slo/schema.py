@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from slo.concealment import concealed
 from slo.diagnostics import Diagnostic, Severity
 from slo.locate import locate
 from slo.promql import PromqlError, check_template
@@ -283,7 +284,7 @@ def _show(value: Any) -> str:
         return _TYPE_WORDS[kind]
     if kind == "boolean":
         return "true" if value else "false"
-    return _clipped(repr(value) if kind != "string" else f"`{value}`")
+    return _clipped(repr(value) if kind != "string" else f"`{concealed(value)}`")
 
 
 def _clipped(text: str) -> str:
@@ -341,6 +342,10 @@ def _text(schema: dict[str, Any]) -> Check:
     least = schema.get("minLength", 0)
     most = schema.get("maxLength")
     promql = schema.get("x-promql", False)
+    secret = schema.get("x-secret", False)
+
+    def shown(value: Any) -> str:
+        return "something else, which may be the secret itself" if secret else _show(value)
 
     def fits(text: str) -> bool:
         return (
@@ -353,18 +358,20 @@ def _text(schema: dict[str, Any]) -> Check:
         if type(value) is not str:
             scalar = isinstance(value, (bool, int, float))
             if not (run.lenient and scalar):
-                hint = f'quote it: "{node.value}"' if scalar and fits(str(node.value)) else None
+                fit = scalar and not secret and fits(str(node.value))
+                hint = f'quote it: "{node.value}"' if fit else None
+                hint = schema.get("x-hint") if secret else hint
                 wanted = "text" if scalar and expects.startswith("text") else expects
                 run.report(
-                    "SLO103",
+                    code if secret and scalar else "SLO103",
                     blame if value is None else node,
-                    f"expected {wanted}, got {_show(value)}",
+                    f"expected {wanted}, got {shown(value)}",
                     hint,
                 )
                 return
             value = str(node.value)
         if not fits(value):
-            run.report(code, node, f"expected {expects}, got {_show(value)}", schema.get("x-hint"))
+            run.report(code, node, f"expected {expects}, got {shown(value)}", schema.get("x-hint"))
         elif promql:
             _check_query(value, node, run)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from slo.concealment import MASK, concealed
 from slo.diagnostics import Diagnostic, Severity, Span
 from slo.source import Source
 
@@ -13,8 +14,9 @@ __all__ = ["lines", "summary"]
 
 _COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 _LONGEST_LINE = 160
-# The line holds a secret, and the log of a pipeline is read by many.
+# The line holds a secret somewhere, or the place itself is one.
 _WITHOUT_EXCERPT = frozenset(("SLO504",))
+_MASKED = frozenset(("SLO703",))
 
 
 def lines(
@@ -70,7 +72,8 @@ def _diagnostic(
     kind = _paint(f"{diagnostic.severity.value}[{diagnostic.code}]", f"1;{code}", color)
     yield f"{_paint(_place(diagnostic.span), '1', color)}: {kind}: {_printable(diagnostic.message)}"
     if diagnostic.code not in _WITHOUT_EXCERPT:
-        yield from _excerpt(diagnostic.span, sources, code, color)
+        masked = diagnostic.code in _MASKED
+        yield from _excerpt(diagnostic.span, sources, code, color, masked=masked)
     for message, span in diagnostic.related:
         yield f"  {_place(span)}: {_printable(message)}"
         yield from _excerpt(span, sources, "36", color)
@@ -79,16 +82,25 @@ def _diagnostic(
     yield ""
 
 
-def _excerpt(span: Span, sources: Mapping[str, Source], code: str, color: bool) -> Iterator[str]:
+def _excerpt(
+    span: Span,
+    sources: Mapping[str, Source],
+    code: str,
+    color: bool,
+    *,
+    masked: bool = False,
+) -> Iterator[str]:
     source = sources.get(span.file)
     if source is None:
         return
     rows = source.text.split("\n")
     if span.line > len(rows):
         return
-    row = _printable(rows[span.line - 1].replace("\t", " "))
+    row = concealed(_printable(rows[span.line - 1].replace("\t", " ")))
     end = span.end_column if span.end_line == span.line else len(row) + 1
     start = span.column - 1
+    if masked:
+        row = row[:start] + MASK * len(row[start : end - 1]) + row[end - 1 :]
     # Keep the place visible in a line that is too long to print.
     cut = max(0, start - _LONGEST_LINE // 2) if len(row) > _LONGEST_LINE else 0
     shown = row[cut : cut + _LONGEST_LINE]

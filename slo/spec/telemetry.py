@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from slo.diagnostics import Severity, Span
 from slo.duration import Duration, seconds
@@ -31,6 +33,9 @@ from slo.telemetry import (
 __all__ = ["DESTINATION_KINDS", "read_service_telemetry", "read_telemetry"]
 
 _OLDEST = (0, 144)
+_SECRET_HEADER = re.compile(
+    r"(\A|[-_])(api-?key|auth\w*|cookie|key|pass\w*|secret|token)([-_]|\Z)", re.IGNORECASE
+)
 _DEFAULT_BASELINE = Decimal(10)
 
 DESTINATION_KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -259,9 +264,29 @@ class _TelemetryReader:
             self._refuse(entry, "tenant", f"`{kind}` has no tenants", "use `headers` if it does")
         if kind == "datadog" and "token" not in entry:
             self._refuse(entry, "kind", "`datadog` needs its key", "give `token: env:DD_API_KEY`")
+        self._check_secrets(entry)
         if ("username" in entry) != ("password" in entry):
             key = "username" if "username" in entry else "password"
             self._refuse(entry, key, "user name and password belong together", "give both")
+
+    def _check_secrets(self, entry: Map) -> None:
+        """Report secrets in places where the schema cannot tell them from other text."""
+        if urlsplit(entry.get("url", "")).password:
+            self._context.report(
+                "SLO703",
+                value_span(self._source, entry, "url"),
+                "the address has a password inside",
+                "give `username`, and `password: env:NAME` or `file:/path`",
+            )
+        headers = entry.get("headers") or {}
+        for name, value in headers.items():
+            if _SECRET_HEADER.search(name) and not isinstance(_header(value), Secret):
+                self._context.report(
+                    "SLO703",
+                    value_span(self._source, headers, name),
+                    f"header `{name}` holds what should be secret",
+                    "write where it is found, `env:NAME` or `file:/path`",
+                )
 
     def _refuse(self, entry: Map, key: str, message: str, hint: str) -> None:
         self._context.report("SLO704", value_span(self._source, entry, key), message, hint)

@@ -119,13 +119,18 @@ def _fixed_folder(pattern: str) -> str:
 def _options(context: Context) -> CollectorOptions:
     major, minor = context.versions.collector
     places, replicas = context.places, context.settings.replica_count(GATEWAY)
-    targets = tuple(places.instance(GATEWAY, number, "otlp-grpc") for number in range(replicas))
+    port = "otlp-grpc"
+    targets = tuple(places.instance(GATEWAY, index, port) for index in range(replicas))
+    address, each = places.address(GATEWAY, port), places.each(GATEWAY, port)
+    # A target with a name for every gateway there is may add some at any time.
+    hostname, _, number = each.rpartition(":")
     return CollectorOptions(
         target_version=f"{major}.{minor}",
         agent=_tier(context, AGENT),
         gateway=_tier(context, GATEWAY),
-        gateway_address=places.address(GATEWAY, "otlp-grpc"),
+        gateway_address=address,
         gateway_targets=targets if replicas > 1 else (),
+        gateway_dns=(hostname, int(number)) if each != address else None,
     )
 
 

@@ -56,7 +56,9 @@ def rules(patient: Patient) -> Iterator[Finding]:
     texts = [file.text for file in component.configs if file.name.startswith("rules/")]
     wanted = compiled_rules(texts)
     groups = _groups(patient)
-    problems = list(compare_rules(wanted, loaded_rules(groups)))
+    # vmalert shows its external labels with those of each rule.
+    external = {"stack": patient.settings.name} if patient.evaluator == "vmalert" else {}
+    problems = list(compare_rules(wanted, loaded_rules(groups, external)))
     for group, problem in problems[:_SHOWN]:
         yield fail(f"group {group} {problem}", f"load what was compiled: {patient.repair}")
     if len(problems) > _SHOWN:

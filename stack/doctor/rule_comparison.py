@@ -37,7 +37,12 @@ class LoadedRule:
 
     def difference(self, other: LoadedRule) -> str:
         """Return what differs between this rule and *other*."""
-        for what in ("name", "expr", "for_", "labels"):
+        if self.labels != other.labels:
+            wanted, there = set(self.labels), set(other.labels)
+            more = ", ".join(f"{k}={v}" for k, v in sorted(there - wanted))
+            fewer = ", ".join(f"{k}={v}" for k, v in sorted(wanted - there))
+            return "; ".join(filter(None, (more and f"has {more}", fewer and f"lacks {fewer}")))
+        for what in ("name", "expr", "for_"):
             if getattr(self, what) != getattr(other, what):
                 shown = what.rstrip("_")
                 return f"{shown} is {getattr(other, what)!r:.120}, not {getattr(self, what)!r:.120}"
@@ -56,19 +61,31 @@ def compiled_rules(texts: Iterable[str]) -> list[LoadedRule]:
     return found
 
 
-def loaded_rules(groups: Iterable[Mapping[str, Any]]) -> list[LoadedRule]:
-    """Return the rules of `groups`, as a server's `/api/v1/rules` has them."""
+def loaded_rules(
+    groups: Iterable[Mapping[str, Any]], external: Mapping[str, str] | None = None
+) -> list[LoadedRule]:
+    """
+    Return the rules of *groups*, as a server's `/api/v1/rules` has them.
+
+    Args:
+        external: Labels that the server adds to those of every rule, and shows with them.
+    """
     return [
         _rule(
             group["name"],
             rule["name"],
             rule["query"],
             float(rule.get("duration") or 0),
-            rule.get("labels"),
+            _without(rule.get("labels"), external),
         )
         for group in groups
         for rule in group["rules"]
     ]
+
+
+def _without(labels: Any, external: Mapping[str, str] | None) -> dict[str, str]:
+    added = (external or {}).items()
+    return {k: v for k, v in (labels or {}).items() if (k, v) not in added}
 
 
 def _rule(group: str, name: str, expr: Any, for_: float, labels: Any) -> LoadedRule:

@@ -57,7 +57,7 @@ def test_another_way_to_write_the_same_is_no_difference() -> None:
         (loaded(QUERY.replace("5..", "4..")), "ratio: expr is"),
         (loaded(QUERY.replace("300s", "10m")), "ratio: expr is"),
         (loaded(duration=60), "Burns: for is 60"),
-        (loaded(labels="ticket"), "Burns: labels is"),
+        (loaded(labels="ticket"), "Burns: has severity=ticket; lacks severity=page"),
         ([], "is not loaded"),
         ([*loaded(), {"name": "other", "rules": []}], ""),
         ([{"name": "fast", "rules": loaded()[0]["rules"][:1]}], "has 1 rules, not 2"),
@@ -75,6 +75,16 @@ def test_differences_are_named(groups: list, words: str) -> None:
         assert words in found[0][1]
     else:
         assert [] == found
+
+
+def test_labels_that_the_server_adds_are_no_difference() -> None:
+    groups = loaded()
+    for rule in groups[0]["rules"]:
+        rule["labels"]["stack"] = "mine"
+    compiled = compiled_rules([FILE])
+
+    assert [] == list(compare_rules(compiled, loaded_rules(groups, {"stack": "mine"})))
+    assert [] != list(compare_rules(compiled, loaded_rules(groups, {"stack": "yours"})))
 
 
 def test_queries_of_another_dialect_go_by_their_text() -> None:

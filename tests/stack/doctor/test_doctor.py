@@ -8,10 +8,12 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from slo.stack.targets.local_programs import find
 from tests.stack.local.running import TestStack, running_service, until
 
 pytestmark = [
@@ -194,3 +196,48 @@ def test_a_check_that_is_not_there_is_wrong_usage(stack: TestStack) -> None:
 
     assert 2 == done.returncode
     assert "freshness" in done.stderr
+
+
+def test_spans_and_samples_are_followed_through_real_collectors(tmp_path: Path) -> None:
+    if find("otelcol") is None:
+        pytest.skip("no OpenTelemetry Collector is here")
+    examples = Path(__file__).parents[3] / "examples" / "telemetry"
+    stack = TestStack(tmp_path, "telemetry")
+    stack.text = stack.text.replace(", collector", "")
+    stack.add("")
+    stack.spec.unlink()
+    for name in ("checkout.yaml", "platform.yaml"):
+        shutil.copy(examples / name, stack.spec.parent / name)
+    try:
+        stack.up()
+        found = stack.doctor("--only", "samples", "--only", "spans")
+        figures = [f["figure"] for f in found["spans"] if f["verdict"] == "ok"]
+
+        assert ["ok"] == [f["verdict"] for f in found["samples"]]
+        assert any("from agent to gateway" in figure for figure in figures), found
+        assert any("counted in the span metrics" in figure for figure in figures), found
+
+        os.kill(stack.pids()["collector-gateway"], signal.SIGSTOP)
+        try:
+            red = stack.verdicts("samples", "spans", arguments=("--patience", "1"))
+        finally:
+            os.kill(stack.pids()["collector-gateway"], signal.SIGCONT)
+        assert FAIL == red["samples"]
+        assert "fail" in red["spans"]
+    finally:
+        stack.end()
+
+
+def test_victoria_metrics_and_vmalert_are_examined_alike(tmp_path: Path) -> None:
+    if find("victoria-metrics") is None or find("vmalert") is None:
+        pytest.skip("VictoriaMetrics is not here")
+    stack = TestStack(tmp_path, "victoria")
+    stack.add("metrics: {engine: victoria-metrics}\n")
+    try:
+        stack.up()
+        found = stack.verdicts("parts", "answers", "rules", "delivery", "engine")
+
+        assert {"parts", "answers", "rules", "delivery", "engine"} == set(found)
+        assert all(OK == verdicts for verdicts in found.values()), found
+    finally:
+        stack.end()

@@ -41,7 +41,7 @@ name: NAME
 port_offset: OFFSET
 without: [grafana, loki, jaeger, collector]
 """
-_PARTS = ("alertmanager", "prometheus", "engine")
+_PARTS = tuple(part for part in PORTS if part not in ("grafana", "loki", "jaeger", "postgres"))
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:

@@ -1,0 +1,53 @@
+"""
+Keep secrets out of what is printed: the log of a pipeline is read by many.
+
+Specs should hold no secret. Those that do are the ones that are printed, since that is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["MASK", "concealed"]
+
+MASK = "*"
+# A key by whose name its value is secret, as YAML or JSON has it on one line.
+_ENTRY = re.compile(
+    r"""
+    (?P<key>["']?[\w.-]*
+        (?:api[_-]?key|authori[sz]ation|cookie|credential|pass(?:word|wd|phrase)|routing_key
+          |secret|service_key|to?ken|toke?n)
+        [\w.-]*["']?\s*:\s+)
+    (?P<value>"[^"]*"?|'[^']*'?|[^\s"'#{\[&*!|>][^,}\]\#]*)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_LOGIN = re.compile(r"(?<=://)(?P<user>[^/\s:@\"']*):(?P<password>[^/\s@\"']+)(?=@)")
+# What says where a secret is, not what it is.
+_PLACE = re.compile(
+    r"(env:[A-Za-z_]\w*|file:/\S*|\.{0,2}/\S*|[\w.-]+(/[\w.-]+)+|true|false|null)\Z"
+)
+
+
+def concealed(text: str) -> str:
+    """
+    Return a line with what seems secret masked, and everything where it was.
+
+    >>> concealed("token: abc123  # mine"), concealed("token: env:TOKEN")
+    ('token: ******  # mine', 'token: env:TOKEN')
+    >>> concealed("url: https://bot:hunter2@chat.example.com")
+    'url: https://bot:*******@chat.example.com'
+    """
+    text = _LOGIN.sub(lambda m: f"{m['user']}:{MASK * len(m['password'])}", text)
+    return _ENTRY.sub(_masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    value = match["value"]
+    bare = value.strip("\"' \t")
+    names_file = "_file" in match["key"].lower() and _PATH.match(bare)
+    if names_file or _PLACE.match(bare):
+        return match[0]
+    start = value.index(bare)
+    end = start + len(bare)
+    return f"{match['key']}{value[:start]}{MASK * len(bare)}{value[end:]}"
