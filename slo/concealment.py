@@ -24,9 +24,8 @@ _ENTRY = re.compile(
 )
 _LOGIN = re.compile(r"(?<=://)(?P<user>[^/\s:@\"']*):(?P<password>[^/\s@\"']+)(?=@)")
 # What says where a secret is, not what it is.
-_PLACE = re.compile(
-    r"(env:[A-Za-z_]\w*|file:/\S*|\.{0,2}/\S*|[\w.-]+(/[\w.-]+)+|true|false|null)\Z"
-)
+_PLACE = re.compile(r"(env:[A-Za-z_]\w*|file:/\S*|true|false|null)\Z")
+_PATH = re.compile(r"[\w.~-]*(/[\w.-]+)+\Z")
 
 
 def concealed(text: str) -> str:

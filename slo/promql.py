@@ -22,6 +22,7 @@ __all__ = [
     "Matcher",
     "PromqlError",
     "Selector",
+    "check_regex",
     "check_template",
     "counts_per_window",
     "has_window",
@@ -108,6 +109,20 @@ def check_template(template: str) -> None:
     parse_template(template)
     if not has_window(template):
         raise PromqlError("the query does not use `{{.window}}`", None, code="SLO302")
+
+
+def check_regex(pattern: str) -> None:
+    """
+    Refuse what Prometheus and the collector do not take as a regular expression.
+
+    Raises:
+        PromqlError: *pattern* does not compile.
+    """
+    try:
+        # The parser's engine has the limits of RE2, which Python's own has not.
+        ast.parse(f"up{{job=~{quote(pattern)}}}")
+    except ValueError:
+        raise PromqlError("not a regular expression as Go and RE2 take it", code="SLO106") from None
 
 
 @lru_cache(maxsize=4096)

@@ -21,7 +21,7 @@ import yaml
 from slo.concealment import concealed
 from slo.diagnostics import Diagnostic, Severity
 from slo.locate import locate
-from slo.promql import PromqlError, check_template
+from slo.promql import PromqlError, check_regex, check_template
 from slo.source import Map, Seq, Source, span_of
 
 __all__ = ["Checker", "checker", "closest", "load_schema"]
@@ -342,6 +342,7 @@ def _text(schema: dict[str, Any]) -> Check:
     least = schema.get("minLength", 0)
     most = schema.get("maxLength")
     promql = schema.get("x-promql", False)
+    regex = schema.get("x-regex", False)
     secret = schema.get("x-secret", False)
 
     def shown(value: Any) -> str:
@@ -374,6 +375,8 @@ def _text(schema: dict[str, Any]) -> Check:
             run.report(code, node, f"expected {expects}, got {shown(value)}", schema.get("x-hint"))
         elif promql:
             _check_query(value, node, run)
+        elif regex:
+            _check_regex(value, node, run)
 
     return check
 
@@ -395,6 +398,18 @@ def _check_query(query: str, node: yaml.Node, run: _Run) -> None:
         run.diagnostics.append(
             Diagnostic(error.code, Severity.ERROR, f"PromQL: {error}", span, hint)
         )
+
+
+_ONLY_ELSEWHERE = re.compile(r"\(\?(?:=|!|<=|<!|>)|\\[1-9]")
+
+
+def _check_regex(pattern: str, node: yaml.Node, run: _Run) -> None:
+    try:
+        check_regex(pattern)
+    except PromqlError as error:
+        foreign = _ONLY_ELSEWHERE.search(pattern)
+        hint = "RE2 has no look-around and no back-references" if foreign else None
+        run.report(error.code, node, f"{_show(pattern)} is {error}", hint)
 
 
 def _number(schema: dict[str, Any]) -> Check:

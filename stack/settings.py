@@ -68,6 +68,7 @@ class StackSettings:
         replicas: By component: `engine` and `collector-gateway` may run several times.
         expose: By component; what is not named is reached from this machine only.
         host: Name that people reach the stack under, for links in alerts; empty for none.
+        runbooks: Address of the folder that holds the runbooks; empty for none.
         registry: Prefix of a mirror that holds the images.
         images: References that replace ours, by component.
         secrets: Folder of the secrets.
@@ -90,6 +91,7 @@ class StackSettings:
     replicas: Mapping[str, int] = field(default_factory=dict)
     expose: Mapping[str, Exposure] = field(default_factory=dict)
     host: str = ""
+    runbooks: str = ""
     registry: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     secrets: str = "secrets"

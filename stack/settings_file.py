@@ -116,7 +116,7 @@ def _settings(root: Mapping[str, Any], folder: Path) -> StackSettings:
     )
     texts = {
         key: root[key]
-        for key in ("name", "policy", "host", "registry", "secrets", "data")
+        for key in ("name", "policy", "host", "runbooks", "registry", "secrets", "data")
         if key in root
     }
     return replace(settings, **texts)

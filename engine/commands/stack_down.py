@@ -30,6 +30,7 @@ def command(target: str, settings_file: Path, purge: bool, yes: bool) -> None:
     """Stop, and delete only what was asked for."""
     local_only(target, _INSTEAD)
     from slo.stack.supervisor.control import one_at_a_time, stop_supervisor
+    from slo.stack.supervisor.daemon import end_leftovers
     from slo.stack.targets.local_places import local_folder
 
     folder = local_folder(load_settings(settings_file))
@@ -38,6 +39,8 @@ def command(target: str, settings_file: Path, purge: bool, yes: bool) -> None:
         return
     with one_at_a_time(folder):
         stopped = stop_supervisor(folder)
+        # Where the kernel does not end the parts of a supervisor that was killed.
+        end_leftovers(folder)
         click.echo("the stack is stopped" if stopped else "the stack was not running", err=True)
         if not purge:
             click.echo(f"its data stays in {folder.root}", err=True)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from slo.dashboards.provisioning import Backend, data_sources, provider
 from slo.stack.components.context import CA, TLS_CERTIFICATE, TLS_KEY, Context
 from slo.stack.components.model import Component, ConfigFile, Port, Probe, Secret, Volume
 from slo.stack.components.reading import read_path, reader
 
-__all__ = ["ALERTS_UID", "LOGS_UID", "METRICS_UID", "TRACES_UID", "grafana"]
+__all__ = ["grafana"]
 
-# Dashboards name data sources by these.
-METRICS_UID = "prometheus"
-ALERTS_UID = "alertmanager"
-LOGS_UID = "loki"
-TRACES_UID = "jaeger"
+# What people see first: the wall.
+_HOME = "slo-overview.json"
 _PASSWORD, _KEY = "grafana-password", "grafana-secret-key"
 
 
@@ -54,7 +52,9 @@ def grafana(context: Context) -> Component:
                 name, "provisioning/datasources/slostack.yaml", context.yaml(_sources(context))
             ),
             context.config(
-                name, "provisioning/dashboards/slostack.yaml", context.yaml(_provider(context))
+                name,
+                "provisioning/dashboards/slostack.yaml",
+                context.yaml(provider(places.config(name, "dashboards"))),
             ),
             *_dashboards(context),
         ),
@@ -98,28 +98,10 @@ def _environment(context: Context, http: Port) -> dict[str, str]:
     if context.settings.host:
         scheme = context.access(name).scheme
         found["GF_SERVER_ROOT_URL"] = f"{scheme}://{context.settings.host}:{http.number}/"
-    home = context.compiled.of_kind("dashboards")
-    if "wall.json" in home:
-        path = places.config(name, "dashboards/wall.json")
+    if _HOME in context.compiled.of_kind("dashboards"):
+        path = places.config(name, f"dashboards/{_HOME}")
         found["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] = path
     return found
-
-
-def _provider(context: Context) -> dict[str, Any]:
-    return {
-        "apiVersion": 1,
-        "providers": [
-            {
-                "name": "slostack",
-                "type": "file",
-                "folder": "SLOs",
-                "disableDeletion": True,
-                "allowUiUpdates": False,
-                "updateIntervalSeconds": 30,
-                "options": {"path": context.places.config("grafana", "dashboards")},
-            }
-        ],
-    }
 
 
 def _dashboards(context: Context) -> Iterator[ConfigFile]:
@@ -129,92 +111,29 @@ def _dashboards(context: Context) -> Iterator[ConfigFile]:
 
 
 def _sources(context: Context) -> dict[str, Any]:
-    sources = [_metrics(context)]
-    if context.has("alertmanager"):
-        sources.append(
-            {
-                **_source(context, ALERTS_UID, "alertmanager", "Alertmanager", "alertmanager"),
-                "jsonData": {"implementation": "prometheus", **_tls(context, "alertmanager")},
-            }
-        )
-    if context.has("loki"):
-        sources.append(_logs(context))
-    if context.has("jaeger"):
-        sources.append(_traces(context))
-    return {"apiVersion": 1, "prune": True, "datasources": sources}
+    found = data_sources(
+        _backend(context, reader(context)),
+        alertmanager=_optional(context, "alertmanager"),
+        loki=_optional(context, "loki"),
+        jaeger=_optional(context, "jaeger"),
+    )
+    # What an earlier rendering had, and this one has not, goes.
+    return {"apiVersion": found["apiVersion"], "prune": True, **found}
 
 
-def _source(context: Context, uid: str, kind: str, title: str, component: str) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "name": title,
-        "uid": uid,
-        "type": kind,
-        "access": "proxy",
-        "url": context.url(component, "http", read_path(component)),
-        "editable": False,
-    }
+def _optional(context: Context, component: str) -> Backend | None:
+    return _backend(context, component) if context.has(component) else None
+
+
+def _backend(context: Context, component: str) -> Backend:
+    url = context.url(component, "http", read_path(component))
     access = context.access(component)
-    if access.tls:
-        places = context.places
-        found |= {
-            "basicAuth": True,
-            "basicAuthUser": access.user,
-            "secureJsonData": {
-                "basicAuthPassword": f"$__file{{{places.secret('grafana', access.password)}}}",
-                "tlsCACert": f"$__file{{{places.secret('grafana', CA)}}}",
-            },
-        }
-    return found
-
-
-def _tls(context: Context, component: str) -> dict[str, Any]:
-    return {"tlsAuthWithCACert": True} if context.access(component).tls else {}
-
-
-def _metrics(context: Context) -> dict[str, Any]:
-    server = reader(context)
-    found = _source(context, METRICS_UID, "prometheus", "Prometheus", server)
-    options: dict[str, Any] = {
-        "httpMethod": "POST",
-        "timeInterval": "15s",
-        "prometheusType": "Prometheus",
-        **_tls(context, server),
-    }
-    if context.has("jaeger"):
-        options["exemplarTraceIdDestinations"] = [
-            {"name": "trace_id", "datasourceUid": TRACES_UID, "urlDisplayLabel": "Trace"}
-        ]
-    return {**found, "isDefault": True, "jsonData": options}
-
-
-def _logs(context: Context) -> dict[str, Any]:
-    found = _source(context, LOGS_UID, "loki", "Loki", "loki")
-    if context.has("jaeger"):
-        found["jsonData"] = {
-            "derivedFields": [
-                {
-                    "name": "Trace",
-                    "matcherType": "label",
-                    "matcherRegex": "trace_id",
-                    "datasourceUid": TRACES_UID,
-                    # Doubled, since provisioning fills in variables.
-                    "url": "$${__value.raw}",
-                }
-            ]
-        }
-    return found
-
-
-def _traces(context: Context) -> dict[str, Any]:
-    found = _source(context, TRACES_UID, "jaeger", "Jaeger", "jaeger")
-    if context.has("loki"):
-        found["jsonData"] = {
-            "tracesToLogsV2": {
-                "datasourceUid": LOGS_UID,
-                "spanStartTimeShift": "-5m",
-                "spanEndTimeShift": "5m",
-                "tags": [{"key": "service.name", "value": "service_name"}],
-                "filterByTraceID": True,
-            }
-        }
-    return found
+    if not access.tls:
+        return Backend(url)
+    places = context.places
+    return Backend(
+        url,
+        access.user,
+        places.secret("grafana", access.password),
+        places.secret("grafana", CA),
+    )

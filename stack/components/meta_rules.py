@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from slo import conventions as names
-from slo.alerts.model import AlertingRule, Rule, RuleGroup
+from slo.alerts.model import AlertingRule, RuleGroup
 from slo.alerts.rules_yaml import groups_yaml
 from slo.artifact import GENERATED
 from slo.duration import Duration, minutes
@@ -17,21 +18,36 @@ META_RULES_FILE = "slostack-stack.yaml"
 # Fires always: who does not hear of it any more knows that the whole path is broken.
 DEADMAN = "Watchdog"
 _GROUP = "slostack-stack"
+_RUNBOOK = "stack.md"
 
 
 def meta_rules(context: Context) -> str:
     """Return the file of rules that watch the stack of *context*."""
     header = f"{GENERATED} for the stack `{context.settings.name}`. Do not edit.\n"
-    return header + "".join(groups_yaml(meta_groups(context.present)))
+    groups = meta_groups(context.present, context.settings.runbooks)
+    return header + "".join(groups_yaml(groups))
 
 
-def meta_groups(present: frozenset[str]) -> list[RuleGroup]:
-    """Return the groups of rules for a stack of the components *present*."""
-    rules: list[Rule] = [_deadman(), *_targets()]
+def meta_groups(present: frozenset[str], runbooks: str = "") -> list[RuleGroup]:
+    """
+    Return the groups of rules for a stack of the components *present*.
+
+    Args:
+        runbooks: Address of the folder that holds the runbooks; empty for none.
+    """
+    rules: list[AlertingRule] = [_deadman(), *_targets()]
     for component, make in _OF_COMPONENTS.items():
         if component in present:
             rules += make()
-    return [RuleGroup(_GROUP, rules)]
+    return [RuleGroup(_GROUP, [_linked(rule, runbooks) for rule in rules])]
+
+
+def _linked(rule: AlertingRule, runbooks: str) -> AlertingRule:
+    """Return *rule* with the address of its heading in the runbook, where there are any."""
+    if not runbooks:
+        return rule
+    url = f"{runbooks.rstrip('/')}/{_RUNBOOK}#{rule.alert.lower()}"
+    return replace(rule, annotations={**rule.annotations, "runbook_url": url})
 
 
 def _alert(
@@ -65,7 +81,7 @@ def _deadman() -> AlertingRule:
     )
 
 
-def _targets() -> Iterator[Rule]:
+def _targets() -> Iterator[AlertingRule]:
     yield _alert(
         "StackPartDown",
         "up == 0",
@@ -76,7 +92,7 @@ def _targets() -> Iterator[Rule]:
     )
 
 
-def _of_prometheus() -> Iterator[Rule]:
+def _of_prometheus() -> Iterator[AlertingRule]:
     yield _alert(
         "StackPrometheusConfigRefused",
         "prometheus_config_last_reload_successful == 0",
@@ -104,7 +120,7 @@ def _of_prometheus() -> Iterator[Rule]:
     )
 
 
-def _of_alertmanager() -> Iterator[Rule]:
+def _of_alertmanager() -> Iterator[AlertingRule]:
     yield _alert(
         "StackNotificationsFailing",
         "sum by (instance, integration) (increase(alertmanager_notifications_failed_total[5m])) "
@@ -125,7 +141,7 @@ def _of_alertmanager() -> Iterator[Rule]:
     )
 
 
-def _of_engine() -> Iterator[Rule]:
+def _of_engine() -> Iterator[AlertingRule]:
     yield _alert(
         "StackEngineReadsNothing",
         "min by (job) (slo_engine_snapshot_age_seconds) > 600",
@@ -145,7 +161,7 @@ def _of_engine() -> Iterator[Rule]:
     )
 
 
-def _of_loki() -> Iterator[Rule]:
+def _of_loki() -> Iterator[AlertingRule]:
     yield _alert(
         "StackLogsRefused",
         "sum by (reason) (increase(loki_discarded_samples_total[10m])) > 0",
@@ -156,7 +172,7 @@ def _of_loki() -> Iterator[Rule]:
     )
 
 
-def _of_vmalert() -> Iterator[Rule]:
+def _of_vmalert() -> Iterator[AlertingRule]:
     yield _alert(
         "StackRulesFailing",
         "max by (instance, group) (vmalert_recording_rules_error) > 0 "
@@ -177,7 +193,7 @@ def _of_vmalert() -> Iterator[Rule]:
     )
 
 
-def _of_vmagent() -> Iterator[Rule]:
+def _of_vmagent() -> Iterator[AlertingRule]:
     yield _alert(
         "StackSamplesWait",
         "max by (instance) (vmagent_remotewrite_pending_data_bytes) > 1e9",

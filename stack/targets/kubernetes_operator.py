@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from slo.dashboards.provisioning import ALERTMANAGER_UID, PROMETHEUS_UID
+from slo.dashboards.provisioning import FOLDER as DASHBOARD_FOLDER
 from slo.stack.components.alertmanager import CONFIG as ALERTMANAGER_CONFIG
 from slo.stack.components.context import CA, Compiled
 from slo.stack.components.model import Component, StackPlan
@@ -41,7 +43,6 @@ FOLDER = "kube-prometheus-stack"
 _OF_CHART = frozenset(("alertmanager", "grafana", "prometheus"))
 _SIDECAR_LABEL = {"grafana_dashboard": "1"}
 _FOLDER_ANNOTATION = "grafana_folder"
-_DASHBOARD_FOLDER = "SLOs"
 # Components whose data sources the chart makes itself, under the same identifiers.
 _CHART_SOURCES = frozenset(("prometheus", "alertmanager"))
 _METRICS_PORTS = ("metrics", "http")
@@ -127,7 +128,7 @@ def _dashboards(grafana: Component, settings: StackSettings) -> Iterator[Object]
         data = {bundle.keys[file.name]: file.text for file in bundle.files}
         found = config_map(bundle.name, grafana.name, data, settings)
         found["metadata"]["labels"] |= _SIDECAR_LABEL
-        found["metadata"]["annotations"] = {_FOLDER_ANNOTATION: _DASHBOARD_FOLDER}
+        found["metadata"]["annotations"] = {_FOLDER_ANNOTATION: DASHBOARD_FOLDER}
         yield found
 
 
@@ -195,7 +196,7 @@ def _values(plan: StackPlan) -> Object:
     else:
         values["alertmanager"] = {"enabled": False}
     if plan.has("grafana"):
-        values["grafana"] = _grafana(plan.component("grafana"), plan)
+        values["grafana"] = _grafana(plan.component("grafana"))
     else:
         values["grafana"] = {"enabled": False}
     return values
@@ -267,15 +268,14 @@ def _storage(component: Component) -> Object:
     return {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "resources": size}}}
 
 
-def _grafana(grafana: Component, plan: StackPlan) -> Object:
+def _grafana(grafana: Component) -> Object:
     sources = _config(grafana, "provisioning/datasources/slostack.yaml")["datasources"]
-    datasources: Object = {"uid": "prometheus", "alertmanager": {"uid": "alertmanager"}}
-    if plan.has("jaeger"):
-        datasources["exemplarTraceIdDestinations"] = {
-            "datasourceUid": "jaeger",
-            "traceIdLabelName": "trace_id",
-            "urlDisplayLabel": "Trace",
-        }
+    datasources: Object = {"uid": PROMETHEUS_UID, "alertmanager": {"uid": ALERTMANAGER_UID}}
+    [metrics] = (s for s in sources if s["uid"] == PROMETHEUS_UID)
+    for traces in metrics["jsonData"].get("exemplarTraceIdDestinations", ())[:1]:
+        # The chart takes one.
+        words = {"traceIdLabelName" if key == "name" else key: traces[key] for key in traces}
+        datasources["exemplarTraceIdDestinations"] = words
     [volume] = grafana.volumes
     return {
         # Others of the stack reach it under this name.

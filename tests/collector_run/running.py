@@ -23,13 +23,21 @@ from slo.collector.model import config_text
 from slo.collector.options import CollectorOptions, TierOptions
 from slo.plan import SpecSet
 from slo.stack.processes import LOOPBACK, Process, free_ports
+from slo.stack.targets.local_programs import find
 
-FOLDER = os.environ.get("OTELCOL")
-PROGRAM = f"{FOLDER}/otelcol"
+def _program() -> str | None:
+    """Return the collector that `make test-collector` names, or the one that it once built."""
+    folder = os.environ.get("COLLECTOR")
+    if folder:
+        return str(Path(folder, "otelcol"))
+    found = find("otelcol")
+    return found.argv[0] if found else None
 
+
+PROGRAM = _program() or ""
 needs_collector = [
     pytest.mark.collector,
-    pytest.mark.skipif(FOLDER is None, reason="needs a collector: make test-collector"),
+    pytest.mark.skipif(not PROGRAM, reason="needs a collector: make test-collector"),
 ]
 
 T = TypeVar("T")

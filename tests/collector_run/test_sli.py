@@ -76,7 +76,7 @@ class TestSpans:
         assert 20 * batches == number(measured, calls("CLIENT", failed))
         assert 15 * batches == settles(lambda: number(measured, quick), 15 * batches)
 
-    @pytest.mark.parametrize(("slo", "wanted"), [("availability", 3 / 20), ("latency", 4 / 18)])
+    @pytest.mark.parametrize(("slo", "wanted"), [("availability", 3 / 20), ("latency", 3 / 17)])
     def test_sli(self, measured: Installation, slo: str, wanted: float) -> None:
         """The recorded SLI is the share of bad spans among those that were sent."""
         query = SLI.format(service="checkout", slo=slo)

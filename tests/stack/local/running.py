@@ -156,6 +156,7 @@ class TestStack:
 
     def end(self) -> None:
         """Stop everything, however it stands."""
+        self.settings.write_text(self.text)
         self.run("down")
         if self.own.state_file.exists():
             for part in json.loads(self.own.state_file.read_text())["parts"]:
