@@ -26,8 +26,16 @@ def base_config(tier: Tier, options: TierOptions) -> Config:
         # Space of what was sent is given back, also at start.
         "compaction": {"directory": escaped(folder), "on_start": True, "on_rebound": True},
     }
-    reader = {"prometheus": {"host": options.host, "port": options.metrics}}
-    config.telemetry = {"metrics": {"readers": [{"pull": {"exporter": reader}}]}}
+    exposition = {
+        "host": options.host,
+        "port": options.metrics,
+        # Left out, counters would not end in `_total`, by which the alerts know them.
+        "without_type_suffix": False,
+        "without_units": True,
+        "without_scope_info": True,
+    }
+    reader = {"pull": {"exporter": {"prometheus": exposition}}}
+    config.telemetry = {"metrics": {"readers": [reader]}}
     return config
 
 

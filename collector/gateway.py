@@ -21,7 +21,7 @@ from slo.collector.options import CollectorOptions
 from slo.collector.ottl import literal, of_services
 from slo.collector.sampling import tail_sampling
 from slo.collector.versions import component_name
-from slo.duration import Duration
+from slo.duration import Duration, seconds
 from slo.indicators.log_events import ALL_RECORDS, BAD_RECORDS
 from slo.indicators.span_conventions import NAMESPACE
 from slo.telemetry import SIGNALS, Destination, ServiceTelemetry, TelemetryPlan
@@ -36,6 +36,7 @@ _MEANINGS = {
     ALL_RECORDS: "All log records.",
     BAD_RECORDS: "Log records of severity ERROR and above.",
 }
+_LONGEST_BATCH = seconds(10)
 _IS_BAD = "severity_number >= SEVERITY_NUMBER_ERROR"
 
 
@@ -131,7 +132,7 @@ def _span_metrics(context: _Context) -> dict[str, Any]:
         "histogram": histogram,
         "dimensions": [{"name": name} for name in dimensions],
         "aggregation_temporality": "AGGREGATION_TEMPORALITY_CUMULATIVE",
-        "metrics_flush_interval": "15s",
+        "metrics_flush_interval": _go_duration(context.options.metrics_interval),
         "resource_metrics_key_attributes": list(_IDENTITY),
         "exemplars": {"enabled": True, "max_per_data_point": 2},
     }
@@ -233,7 +234,10 @@ def _count_processors(config: Config, context: _Context) -> tuple[str, ...]:
     delta = component_name("delta_to_cumulative", context.version)
     instance = context.options.instance
     config.processors |= {
-        "batch/log-counts": {"timeout": "10s", "send_batch_size": 8192},
+        "batch/log-counts": {
+            "timeout": _go_duration(min(context.options.metrics_interval, _LONGEST_BATCH)),
+            "send_batch_size": 8192,
+        },
         "transform/log-counts": _identity(),
         "groupbyattrs/log-counts": {},
         "transform/log-sums": {

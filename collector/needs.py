@@ -226,6 +226,9 @@ class _Reader:
         # Only native histograms are read as a whole.
         native = known.histogram and not selector.metric.endswith(_SUFFIXES[:-1])
         naming = known.namings[0] if len(known.namings) == 1 else None
+        if known.histogram and known.unit is None and isinstance(slo.indicator, EventsIndicator):
+            # Not in the name, so the indicator's own word counts.
+            known = known._replace(unit=slo.indicator.unit)
         use = Use(slo, known.metric, naming, known.unit, native)
         if use not in self.needs.uses:
             self.needs.uses.append(use)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from slo.duration import Duration, seconds
+
 __all__ = ["CollectorOptions", "TierOptions"]
 
 
@@ -40,6 +42,7 @@ class CollectorOptions:
         gateway_targets: Addresses of all gateways, where there are several.
         gateway_dns: Name that resolves to all gateways there are at the time, and their port;
             over *gateway_targets*.
+        metrics_interval: Between two samples of what is counted.
         instance: What tells one gateway's counts from another's; the collector reads it.
     """
 
@@ -50,4 +53,5 @@ class CollectorOptions:
     gateway_address: str | None = None
     gateway_targets: tuple[str, ...] = ()
     gateway_dns: tuple[str, int] | None = None
+    metrics_interval: Duration = field(default_factory=lambda: seconds(15))
     instance: str = "${env:HOSTNAME:-gateway}"

@@ -44,16 +44,26 @@ def discover(
         path = Path(name)
         if name == STDIN:
             inputs[path] = Input(path, STDIN_SHOWN, "stdin.yaml")
-        elif path.is_dir():
-            found = [i for i in _below(path) if not _excluded(i, patterns)]
-            inputs.update((i.path, i) for i in found)
-            if not found:
-                problems.append(_problem(name, "no YAML file in this folder", "SLO008"))
-        elif path.exists():
-            inputs[path] = Input(path, name, path.name)
-        else:
-            problems.append(_problem(name, "no such file or folder", "SLO001"))
+            continue
+        try:
+            found = list(_at(path, name, patterns))
+        except OSError as error:
+            # Such as a name that is too long.
+            problems.append(_problem(name, str(error.strerror).lower(), "SLO001"))
+            continue
+        inputs.update((i.path, i) for i in found)
+        if not found:
+            folder = path.is_dir()
+            what = "no YAML file in this folder" if folder else "no such file or folder"
+            problems.append(_problem(name, what, "SLO008" if folder else "SLO001"))
     return list(inputs.values()), problems
+
+
+def _at(path: Path, shown: str, patterns: tuple[str, ...]) -> Iterator[Input]:
+    if path.is_dir():
+        yield from (i for i in _below(path) if not _excluded(i, patterns))
+    elif path.exists():
+        yield Input(path, shown, path.name)
 
 
 def _below(folder: Path) -> Iterator[Input]:

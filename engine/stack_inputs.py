@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slo.diagnostics import Diagnostic, has_errors
@@ -42,7 +42,7 @@ def read_stack(path: Path, options: CompileOptions | None = None) -> StackInputs
     Return the stack that the settings file *path* describes.
 
     Args:
-        options: How to compile; rule files for a server in any case.
+        options: How to compile, instead of what the settings say.
 
     Raises:
         CompileFailed: Settings or specs are wrong; the diagnostics say where.
@@ -50,7 +50,7 @@ def read_stack(path: Path, options: CompileOptions | None = None) -> StackInputs
     """
     settings = load_settings(path)
     specs = [str(settings.folder / spec) for spec in settings.specs]
-    result = compile_specs(specs, options or CompileOptions(format="prometheus"))
+    result = compile_specs(specs, options or _options(settings))
     if has_errors(result.diagnostics):
         raise CompileFailed(result.diagnostics)
     sources = _sources(specs)
@@ -60,6 +60,14 @@ def read_stack(path: Path, options: CompileOptions | None = None) -> StackInputs
     # A stack has backends of its own, which specs need not name.
     diagnostics = tuple(d for d in result.diagnostics if d.code != _NO_DESTINATIONS)
     return StackInputs(settings, compiled, diagnostics, result.sources)
+
+
+def _options(settings: StackSettings) -> CompileOptions:
+    options = CompileOptions(
+        format="prometheus", windows=tuple(settings.folder / path for path in settings.windows)
+    )
+    interval = settings.evaluation_interval
+    return options if interval is None else replace(options, interval=interval)
 
 
 def _sources(specs: list[str]) -> dict[str, str]:

@@ -55,6 +55,7 @@ class EventsIndicator(NamedTuple):
         total: Query for the rate of all events.
         good: Query for the rate of good events, where the spec gives that one; `error` is
             then derived from it.
+        unit: Of the durations that a typed indicator compares; the queries need not show it.
     """
 
     error: str
@@ -62,6 +63,7 @@ class EventsIndicator(NamedTuple):
     error_span: Span
     total_span: Span
     good: str | None = None
+    unit: str | None = None
 
 
 class RatioIndicator(NamedTuple):

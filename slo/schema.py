@@ -27,6 +27,7 @@ from slo.source import Map, Seq, Source, span_of
 __all__ = ["Checker", "checker", "closest", "load_schema"]
 
 _FOLDER = Path(__file__).with_name("schemas")
+_INFINITY = float("inf")
 _TYPE_WORDS = {
     "string": "text",
     "number": "a number",
@@ -205,10 +206,12 @@ class _Compiler:
         names = self.compile(schema["propertyNames"]) if "propertyNames" in schema else None
         least, most = schema.get("minProperties", 0), schema.get("maxProperties")
         closed = additional is False
+        empty = None if required or exactly_one or least else "leave it out, or write `{}`"
 
         def check(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
             if not isinstance(value, Map):
-                run.report("SLO103", blame, f"expected a mapping, got {_show(value)}")
+                hint = empty if value is None else None
+                run.report("SLO103", blame, f"expected a mapping, got {_show(value)}", hint)
                 return
             for key, member in value.items():
                 key_node, value_node = value.nodes[key]
@@ -224,7 +227,10 @@ class _Compiler:
                     run.report("SLO102", blame, f"`{key}` is missing", _meaning(schema, key))
             if exactly_one:
                 _check_exactly_one(value, exactly_one, blame, run)
-            if len(value) < least or (most is not None and len(value) > most):
+            if most is None and len(value) < least:
+                hint = f"one of: {', '.join(sorted(properties))}" if properties else None
+                run.report("SLO102", blame, "at least one entry is needed", hint)
+            elif len(value) < least or (most is not None and len(value) > most):
                 _wrong_count(value, properties, blame, run)
 
         return check
@@ -416,9 +422,9 @@ def _number(schema: dict[str, Any]) -> Check:
     whole = schema["type"] == "integer"
     expects = schema.get("x-expects", "a whole number" if whole else "a number")
     code = schema.get("x-code", "SLO105")
-    above = schema.get("exclusiveMinimum", float("-inf"))
-    least = schema.get("minimum", float("-inf"))
-    most = schema.get("maximum", float("inf"))
+    above = schema.get("exclusiveMinimum", -_INFINITY)
+    least = schema.get("minimum", -_INFINITY)
+    most = schema.get("maximum", _INFINITY)
 
     def check(value: Any, node: yaml.Node, blame: yaml.Node, run: _Run) -> None:
         kind = _type_of(value)
@@ -426,7 +432,7 @@ def _number(schema: dict[str, Any]) -> Check:
             quoted = isinstance(node, yaml.ScalarNode) and node.style and _looks_numeric(node.value)
             hint = "write it without quotes" if quoted else schema.get("x-hint")
             run.report("SLO103", node, f"expected {expects}, got {_show(value)}", hint)
-        elif not (value > above and least <= value <= most):
+        elif not (above < value < _INFINITY and least <= value <= most):
             # Written so that NaN, which compares false with everything, is refused too.
             shown = _clipped(str(node.value))
             run.report(code, node, f"expected {expects}, got {shown}", schema.get("x-hint"))

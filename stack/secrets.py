@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from slo.errors import ToolError
-from slo.stack.components.context import TLS_CERTIFICATE, TLS_KEY
+from slo.stack.components.context import ENGINE_TOKEN, TLS_CERTIFICATE, TLS_KEY
 from slo.stack.components.model import Component, Secret, StackPlan
 from slo.stack.components.postgres import DATABASE, PASSWORD, SERVICE_FILE
 
@@ -25,6 +25,8 @@ __all__ = ["MadeSecrets", "make_secrets", "missing_secrets", "secrets_of"]
 
 _FOLDER_MODE, _FILE_MODE = 0o700, 0o444
 _IGNORE = "# Secrets never go into version control.\n*\n"
+# What those who read a secret know it by.
+_PREFIXES = {ENGINE_TOKEN: "slo_"}
 _BCRYPT_ROUNDS = 12
 
 
@@ -77,7 +79,8 @@ def make_secrets(plan: StackPlan, folder: Path) -> MadeSecrets:
             _make_folder(folder)
         for secret in wanted:
             if secret.generated and not (folder / secret.name).exists():
-                _write(folder / secret.name, secrets.token_urlsafe(32))
+                text = _PREFIXES.get(secret.name, "") + secrets.token_urlsafe(32)
+                _write(folder / secret.name, text)
                 made.append(secret.name)
         for secret in wanted:
             if secret.derived and _derive(secret.name, plan, folder):

@@ -6,9 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slo.duration import Duration
+from slo.duration import Duration, seconds
 
-__all__ = ["ENGINES", "LOOPBACK", "OPTIONAL_PARTS", "Deadman", "Exposure", "StackSettings"]
+__all__ = [
+    "ENGINES",
+    "LOOPBACK",
+    "OPTIONAL_PARTS",
+    "Deadman",
+    "Exposure",
+    "Notifications",
+    "StackSettings",
+]
 
 LOOPBACK = "127.0.0.1"
 ENGINES = ("prometheus", "victoria-metrics")
@@ -52,6 +60,22 @@ class Deadman:
 
 
 @dataclass(frozen=True, slots=True)
+class Notifications:
+    """
+    Say how long alerts are gathered before owners hear of them; `None` for what is compiled.
+
+    Args:
+        group_wait: Before the first notification of a group.
+        group_interval: Before the next one, when something has changed.
+        repeat_interval: Before the same one again.
+    """
+
+    group_wait: Duration | None = None
+    group_interval: Duration | None = None
+    repeat_interval: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StackSettings:
     """
     Hold the settings of one stack.
@@ -61,9 +85,15 @@ class StackSettings:
         folder: Of the settings file: what all relative paths start from.
         specs: Files and folders of specs.
         policy: Gate policy for the engine.
+        windows: Files and folders of catalogs of alert windows; none for the usual ones.
         engine: What stores and evaluates: one of `ENGINES`.
         shards: Storage nodes of the horizontal variant; 1 is the plain one.
         retention: `None` for the longest window of the specs with a margin.
+        scrape_interval: Between two samples, also of what collectors count.
+        evaluation_interval: Between two evaluations of the fastest rules; `None` for what the
+            compiler does unasked.
+        reading_interval: Between two readings of the engine.
+        notifications: How owners are told.
         parts: Optional parts that run.
         replicas: By component: `engine` and `collector-gateway` may run several times.
         expose: By component; what is not named is reached from this machine only.
@@ -84,9 +114,14 @@ class StackSettings:
     folder: Path = field(default_factory=Path)
     specs: tuple[str, ...] = ("specs",)
     policy: str | None = None
+    windows: tuple[str, ...] = ()
     engine: str = "prometheus"
     shards: int = 1
     retention: Duration | None = None
+    scrape_interval: Duration = field(default_factory=lambda: seconds(15))
+    evaluation_interval: Duration | None = None
+    reading_interval: Duration | None = None
+    notifications: Notifications = field(default_factory=Notifications)
     parts: frozenset[str] = frozenset(OPTIONAL_PARTS)
     replicas: Mapping[str, int] = field(default_factory=dict)
     expose: Mapping[str, Exposure] = field(default_factory=dict)

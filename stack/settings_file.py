@@ -14,7 +14,14 @@ from slo.schema import checker
 from slo.source import Document, Map, Source, key_span, parse_documents
 from slo.stack.components.plan import component_names
 from slo.stack.components.ports import PORTS, port_number
-from slo.stack.settings import LOOPBACK, OPTIONAL_PARTS, Deadman, Exposure, StackSettings
+from slo.stack.settings import (
+    LOOPBACK,
+    OPTIONAL_PARTS,
+    Deadman,
+    Exposure,
+    Notifications,
+    StackSettings,
+)
 
 __all__ = ["SETTINGS_FILE", "load_settings", "read_document", "read_settings"]
 
@@ -98,8 +105,12 @@ def _settings(root: Mapping[str, Any], folder: Path) -> StackSettings:
         parts=frozenset(OPTIONAL_PARTS) - left_out,
         engine=metrics.get("engine", "prometheus"),
         shards=metrics.get("shards", 1),
-        retention=Duration.parse(metrics["retention"]) if "retention" in metrics else None,
+        retention=_duration(metrics, "retention"),
+        evaluation_interval=_duration(metrics, "evaluation_interval"),
+        reading_interval=_duration(root.get("engine", {}), "interval"),
+        notifications=_notifications(root.get("notifications", {})),
         specs=tuple(root.get("specs", ("specs",))),
+        windows=tuple(root.get("windows", ())),
         replicas=dict(root.get("replicas", {})),
         port_offset=root.get("port_offset", 0),
         expose={
@@ -119,7 +130,16 @@ def _settings(root: Mapping[str, Any], folder: Path) -> StackSettings:
         for key in ("name", "policy", "host", "runbooks", "registry", "secrets", "data")
         if key in root
     }
-    return replace(settings, **texts)
+    scrape_interval = _duration(metrics, "scrape_interval") or settings.scrape_interval
+    return replace(settings, scrape_interval=scrape_interval, **texts)
+
+
+def _duration(entry: Mapping[str, Any], key: str) -> Duration | None:
+    return Duration.parse(entry[key]) if key in entry else None
+
+
+def _notifications(entry: Mapping[str, Any]) -> Notifications:
+    return Notifications(**{key: Duration.parse(value) for key, value in entry.items()})
 
 
 def _mib(text: str) -> int:
@@ -130,7 +150,7 @@ def _deadman(entry: Mapping[str, Any]) -> Deadman:
     default = Deadman()
     return Deadman(
         entry.get("url_file", default.url_file),
-        Duration.parse(entry["interval"]) if "interval" in entry else default.interval,
+        _duration(entry, "interval") or default.interval,
     )
 
 

@@ -75,10 +75,17 @@ class Standing:
     Args:
         access: To the ledger.
         clock: Returns Unix seconds.
+        known: Tokens by the hashes of their secrets that count besides those of the ledger.
     """
 
-    def __init__(self, access: LedgerAccess, clock: Callable[[], float]) -> None:
-        self.now = StandingRecords()
+    def __init__(
+        self,
+        access: LedgerAccess,
+        clock: Callable[[], float],
+        known: Mapping[str, Token] | None = None,
+    ) -> None:
+        self._known = dict(known or {})
+        self.now = StandingRecords(tokens=TokenBook(self._known))
         # When tokens were used last, by id; not written down yet.
         self.used: dict[str, float] = {}
         self._access = access
@@ -114,7 +121,9 @@ class Standing:
 
     async def note_used(self) -> None:
         """Write down when tokens were used, for those who clean up."""
-        used, self.used = self.used, {}
+        unlisted = {token.id for token in self._known.values()}
+        used = {key: at for key, at in self.used.items() if key not in unlisted}
+        self.used = {}
 
         def note(ledger: SqlLedger) -> None:
             for token_id, at in used.items():
@@ -134,7 +143,7 @@ class Standing:
             read_at=now,
             freezes=freezes,
             overrides=overrides,
-            tokens=TokenBook({digest: token for token, digest in tokens}),
+            tokens=TokenBook({**self._known, **{digest: token for token, digest in tokens}}),
             last=_last(decisions),
             corrections=corrections,
         )

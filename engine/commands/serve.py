@@ -113,6 +113,12 @@ def _read_config(ctx: click.Context, param: click.Parameter, value: Path | None)
     help="Address to listen on. Addresses that others can reach need tokens.",
 )
 @click.option("--require-token", is_flag=True, help="Ask for tokens on the loopback address too.")
+@click.option(
+    "--monitor-token-file",
+    type=_FILE,
+    help="File with a token for what watches the engine: it may read and ask gates, and the "
+    "ledger need not know it. Read at the start.",
+)
 @click.option("--insecure-no-auth", is_flag=True, help="Ask nobody for a token.")
 @click.option(
     "--allow-host", "allow_hosts", multiple=True, help="Name by which browsers ask. Repeatable."

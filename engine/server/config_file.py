@@ -15,7 +15,7 @@ __all__ = ["read_config"]
 # Named from the folder of the file, like everything that a file refers to.
 _PATHS = frozenset(
     (
-        *("specs", "plugins", "policy", "token-file", "basic-auth-file"),
+        *("specs", "plugins", "policy", "token-file", "basic-auth-file", "monitor-token-file"),
         *("ca-file", "client-cert-file", "client-key-file", "tls-cert", "tls-key"),
     )
 )

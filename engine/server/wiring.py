@@ -21,9 +21,10 @@ from slo.engine.api.shell import Doors
 from slo.engine.api.standing import Standing
 from slo.engine.api.view import Views
 from slo.engine.gates.policy import GatePolicy
-from slo.engine.ledger.records import BudgetPoint
+from slo.engine.ledger.records import BudgetPoint, Token
 from slo.engine.ledger.sql import SqlLedger
 from slo.engine.server.late_ledger import LateLedger
+from slo.engine.server.monitor_token import monitor_token
 from slo.engine.server.options import ServeOptions
 from slo.engine.server.tracing import Tracing
 from slo.engine.sources.failover import Failover
@@ -94,7 +95,7 @@ def build_engine(
     holder = Holder()
     opened = cast(SqlLedger, ledger)
     access = LedgerAccess(opened)
-    standing = Standing(access, clock)
+    standing = Standing(access, clock, _monitor(options))
     views = Views(holder, clock)
     recorder = DecisionRecorder(access, metrics)
     poller = Poller(
@@ -139,6 +140,10 @@ def build_engine(
     parts.burn_down = poller.past.burn_down
     _watch(engine)
     return engine
+
+
+def _monitor(options: ServeOptions) -> dict[str, Token]:
+    return {} if options.monitor_token_file is None else monitor_token(options.monitor_token_file)
 
 
 def doors_of(options: ServeOptions) -> Doors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +78,8 @@ class Histogram:
 
     def latency(self, threshold: str, *matchers: str) -> Queries:
         """Return the queries of an indicator that wants events within *threshold*."""
-        return Queries.of_good(self.within(threshold, *matchers), self.count(*matchers))
+        queries = Queries.of_good(self.within(threshold, *matchers), self.count(*matchers))
+        return replace(queries, unit=self.unit)
 
     def _summed(self, matchers: Sequence[str]) -> str:
         selected = series(self.metric, self.selector, *matchers)

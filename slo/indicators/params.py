@@ -33,11 +33,13 @@ class Queries:
 
     Args:
         good: Query for good events, for indicators that count those; `error` follows from it.
+        unit: Of the durations that they compare, `seconds` or `milliseconds`.
     """
 
     error: str
     total: str
     good: str | None = None
+    unit: str | None = None
 
     @classmethod
     def of_good(cls, good: str, total: str) -> Queries:

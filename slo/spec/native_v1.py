@@ -64,7 +64,9 @@ def read_service(document: Document, context: ReadContext) -> SpecSet:
     if "telemetry" in service:
         # Most specs have none.
         from slo.spec.telemetry import read_service_telemetry
+        from slo.spec.telemetry_checks import check_service_telemetry
 
+        check_service_telemetry(document.source, service, context)
         plan = plan._replace(telemetry=read_service_telemetry(document.source, service))
     return SpecSet((plan,))
 
@@ -236,7 +238,9 @@ class _ServiceReader:
         for query in (queries.error, queries.total):
             if not report_query(self._context, span, query, f"`{kind}` with these settings"):
                 break
-        return EventsIndicator(queries.error, queries.total, span, span, good=queries.good)
+        return EventsIndicator(
+            queries.error, queries.total, span, span, good=queries.good, unit=queries.unit
+        )
 
     def _events(self, events: Map) -> Indicator:
         source, total = self._source, events["total"]

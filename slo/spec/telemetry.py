@@ -14,6 +14,7 @@ from slo.schema import checker, closest
 from slo.source import Document, Map, Source, key_span, raw_text, span_of
 from slo.spec.context import ReadContext
 from slo.spec.lowering import value_span
+from slo.spec.telemetry_checks import check_resolver, check_routes, usable_address
 from slo.telemetry import (
     DEFAULT_COLLECTOR_VERSION,
     SIGNALS,
@@ -185,6 +186,7 @@ class _TelemetryReader:
 
     def _tier(self, name: str, default: Tier) -> Tier:
         declared = self._root.get(name) or Map(self._root.node)
+        check_resolver(self._source, declared, self._context)
         known = {k: declared[k] for k in Tier._fields if k in declared and k != "resolver"}
         tier = default._replace(**known, resolver=_resolver(declared.get("resolver")))
         if tier.replicas > 1 and tier.resolver is None:
@@ -225,14 +227,15 @@ class _TelemetryReader:
         kind = entry["kind"]
         signals, protocols = DESTINATION_KINDS[kind]
         self._check_destination(entry, kind, signals, protocols)
+        protocol = entry.get("protocol") or (protocols[0] if protocols else None)
         tls = entry.get("tls") or {}
         return Destination(
             name=entry["name"],
             kind=kind,
             span=value_span(self._source, entry, "name"),
             signals=tuple(s for s in SIGNALS if s in (entry.get("signals") or signals)),
-            url=entry.get("url", "").rstrip("/"),
-            protocol=entry.get("protocol") or (protocols[0] if protocols else None),
+            url=usable_address(self._source, entry, protocol, self._context),
+            protocol=protocol,
             default=entry.get("default", True),
             tenant=entry.get("tenant"),
             token=_secret(entry.get("token")),
@@ -271,14 +274,14 @@ class _TelemetryReader:
 
     def _check_secrets(self, entry: Map) -> None:
         """Report secrets in places where the schema cannot tell them from other text."""
-        if urlsplit(entry.get("url", "")).password:
+        if _has_password(entry.get("url", "")):
             self._context.report(
                 "SLO703",
                 value_span(self._source, entry, "url"),
                 "the address has a password inside",
                 "give `username`, and `password: env:NAME` or `file:/path`",
             )
-        headers = entry.get("headers") or {}
+        headers = entry.get("headers") or Map(entry.node)
         for name, value in headers.items():
             if _SECRET_HEADER.search(name) and not isinstance(_header(value), Secret):
                 self._context.report(
@@ -293,6 +296,7 @@ class _TelemetryReader:
 
     def _routes(self, destinations: tuple[Destination, ...]) -> tuple[Route, ...]:
         names = [d.name for d in destinations]
+        check_routes(self._source, self._root.get("routes") or (), self._context)
         routes = []
         for entry in self._root.get("routes") or ():
             span = value_span(self._source, entry, "owner")
@@ -307,6 +311,13 @@ class _TelemetryReader:
         guess = closest(name, names)
         hint = f"did you mean `{guess}`?" if guess else f"known: {', '.join(names)}"
         self._context.report("SLO708", span, f"no destination `{name}`", hint)
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).password)
+    except ValueError:
+        return False
 
 
 def _resolver(declared: Any) -> Resolver | None:

@@ -13,6 +13,7 @@ from slo.alerts.alertmanager import PATH, UNOWNED
 from slo.stack.components.context import Context
 from slo.stack.components.meta_rules import DEADMAN
 from slo.stack.components.model import Component, Probe, Reload, Secret, Volume
+from slo.stack.settings import Notifications
 
 __all__ = ["CONFIG", "DOCTOR_LABEL", "DOCTOR_RECEIVER", "alertmanager"]
 
@@ -97,6 +98,7 @@ def _config(context: Context) -> tuple[dict[str, Any], list[Secret]]:
     secrets: list[Secret] = []
     for receiver in config["receivers"]:
         _place_secrets(context, receiver, secrets)
+    _time(config["route"], context.settings.notifications)
     routes = [*_own_routes(context), *config["route"].get("routes", ())]
     config["route"]["routes"] = routes
     config["receivers"] += _own_receivers(context, secrets)
@@ -116,6 +118,16 @@ def _place_secrets(context: Context, value: Any, secrets: list[Secret]) -> None:
                 value[key] = context.places.secret("alertmanager", name)
             else:
                 _place_secrets(context, member, secrets)
+
+
+def _time(route: dict[str, Any], notifications: Notifications) -> None:
+    """Give *route* and those below it the waits of the settings."""
+    for name in ("group_wait", "group_interval", "repeat_interval"):
+        wanted = getattr(notifications, name)
+        if wanted is not None:
+            route[name] = str(wanted)
+    for below in route.get("routes", ()):
+        _time(below, notifications)
 
 
 def _own_routes(context: Context) -> Iterator[dict[str, Any]]:
@@ -140,17 +152,14 @@ def _own_routes(context: Context) -> Iterator[dict[str, Any]]:
 
 
 def _own_receivers(context: Context, secrets: list[Secret]) -> Iterator[dict[str, Any]]:
-    yield {
-        "name": DOCTOR_RECEIVER,
-        "webhook_configs": [
-            {
-                "url": f"http://{context.places.address('doctor', 'http')}/alert",
-                "send_resolved": True,
-            }
-        ],
-    }
+    receiver: dict[str, Any] = {"name": DOCTOR_RECEIVER}
+    doctor = context.places.address("doctor", "http")
+    if doctor:
+        # Elsewhere it shows that alerts are routed; a call would only fail, and page for that.
+        receiver["webhook_configs"] = [{"url": f"http://{doctor}/alert", "send_resolved": True}]
+    yield receiver
     deadman = context.settings.deadman
-    receiver: dict[str, Any] = {"name": _DEADMAN_RECEIVER}
+    receiver = {"name": _DEADMAN_RECEIVER}
     if deadman is not None and context.versions.alertmanager >= _URL_FILE_SINCE:
         secrets.append(
             context.secret("alertmanager", deadman.url_file, "URL of the dead man's switch")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+import yaml
+
 from slo.collector.emit import AGENT as AGENT_FILE
 from slo.collector.emit import GATEWAY as GATEWAY_FILE
 from slo.collector.emit import collector_artifacts
@@ -20,7 +22,7 @@ from slo.stack.components.reading import writer, writer_path
 from slo.telemetry import Destination, Route, TelemetryPlan, Tls
 from slo.telemetry import Secret as TelemetrySecret
 
-__all__ = ["AGENT", "GATEWAY", "collectors"]
+__all__ = ["AGENT", "GATEWAY", "collectors", "takes_traces"]
 
 AGENT = "collector-agent"
 GATEWAY = "collector-gateway"
@@ -43,10 +45,7 @@ def collectors(context: Context) -> tuple[Component, Component]:
     """
     secrets: list[Secret] = []
     specs = _placed(context, secrets)
-    artifacts, diagnostics = collector_artifacts(specs, _options(context))
-    if has_errors(diagnostics):
-        raise CompileFailed(diagnostics)
-    texts = {artifact.path: artifact.text for artifact in artifacts}
+    texts = _texts(context, specs)
     backends = (writer(context), "loki", "jaeger")
     gateway = _collector(
         context, GATEWAY, "counts, samples and sends telemetry on", backends, texts[GATEWAY_FILE]
@@ -55,6 +54,19 @@ def collectors(context: Context) -> tuple[Component, Component]:
         context, AGENT, "takes telemetry from programs", (GATEWAY,), texts[AGENT_FILE]
     )
     return _with(gateway, secrets), _reading(agent, specs)
+
+
+def takes_traces(context: Context) -> bool:
+    """Tell whether the agent takes spans: not where nobody counts them or wants them."""
+    agent = yaml.safe_load(_texts(context, _placed(context, []))[AGENT_FILE])
+    return any(name.startswith("traces") for name in agent["service"]["pipelines"])
+
+
+def _texts(context: Context, specs: SpecSet) -> dict[str, str]:
+    artifacts, diagnostics = collector_artifacts(specs, _options(context))
+    if has_errors(diagnostics):
+        raise CompileFailed(diagnostics)
+    return {artifact.path: artifact.text for artifact in artifacts}
 
 
 def _collector(
@@ -131,6 +143,7 @@ def _options(context: Context) -> CollectorOptions:
         gateway_address=address,
         gateway_targets=targets if replicas > 1 else (),
         gateway_dns=(hostname, int(number)) if each != address else None,
+        metrics_interval=context.settings.scrape_interval,
     )
 
 

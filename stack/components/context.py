@@ -23,12 +23,23 @@ from slo.stack.components.model import (
 from slo.stack.components.ports import ports_of
 from slo.stack.settings import StackSettings
 
-__all__ = ["CA", "TLS_CERTIFICATE", "TLS_KEY", "Compiled", "Context", "Versions", "dump_yaml"]
+__all__ = [
+    "CA",
+    "ENGINE_TOKEN",
+    "TLS_CERTIFICATE",
+    "TLS_KEY",
+    "Compiled",
+    "Context",
+    "Versions",
+    "dump_yaml",
+]
 
 # The certificate of every exposed part, its key, and what signed it.
 TLS_CERTIFICATE = "tls.crt"
 TLS_KEY = "tls.key"
 CA = "ca.crt"
+# By this the stack's own parts ask the engine.
+ENGINE_TOKEN = "engine-token"  # noqa: S105 - the name of a file
 _USER = "slostack"
 # How people log in on what is exposed; the rest of the stack uses the same way.
 _BASIC = frozenset(("alertmanager", "collector-gateway", "jaeger", "loki", "prometheus"))
@@ -99,7 +110,7 @@ class Context:
         if component in _BASIC:
             return Access(tls=True, user=_USER, password=f"{component}-password")
         if component == "engine":
-            return Access(tls=True, token="engine-token")  # noqa: S106 - the name of a file
+            return Access(tls=True, token=ENGINE_TOKEN)
         return Access(tls=True, user="admin", password="grafana-password")  # noqa: S106
 
     def url(self, component: str, port: str = "http", path: str = "") -> str:
@@ -151,7 +162,7 @@ class Context:
             names = (access.token,) if server == "grafana" else (access.password, access.token)
             for name in filter(None, names):
                 found[name] = self.secret(
-                    client, name, f"how to log in on {server}", generated=not access.token
+                    client, name, f"how to log in on {server}", generated=True
                 )
         return tuple(found.values())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from slo.stack.components.context import CA, TLS_CERTIFICATE, TLS_KEY, Context
+from slo.stack.components.collector import takes_traces
+from slo.stack.components.context import CA, ENGINE_TOKEN, TLS_CERTIFICATE, TLS_KEY, Context
 from slo.stack.components.model import Component, ConfigFile, Port, Probe, Reload, Secret, Volume
 from slo.stack.components.postgres import SERVICE_FILE, ledger_url
 from slo.stack.components.reading import read_path, reader
@@ -29,6 +30,8 @@ def engine(context: Context) -> Component:
         secrets.append(
             context.secret(name, f"{server}-login", f"how to log in on {server}", derived=True)
         )
+    if access.token:
+        secrets.append(context.secret(name, ENGINE_TOKEN, "token of the stack", generated=True))
     if shared:
         secrets.append(context.secret(name, SERVICE_FILE, "how to reach the ledger", derived=True))
     configs = [context.config(name, _CONFIG, context.yaml(_config(context)))]
@@ -40,7 +43,7 @@ def engine(context: Context) -> Component:
         image=context.image(name),
         program="slo",
         arguments=("serve", "--config", places.config(name, _CONFIG)),
-        environment={"PGSERVICEFILE": places.secret(name, SERVICE_FILE)} if shared else {},
+        environment=_environment(context),
         ports=context.ports(name),
         probe=Probe("http", "/readyz", 60, _health_command(http, access.scheme), "/healthz"),
         resources=context.resources(name, 0.25, 256, 512),
@@ -54,6 +57,20 @@ def engine(context: Context) -> Component:
         reload=Reload(signal="HUP"),
         scalable=shared,
     )
+
+
+def _environment(context: Context) -> dict[str, str]:
+    """Let commands such as `slo token create`, run beside the engine, find its ledger too."""
+    found = {"SLO_LEDGER": _ledger(context)}
+    if context.has("postgres"):
+        found["PGSERVICEFILE"] = context.places.secret("engine", SERVICE_FILE)
+    return found
+
+
+def _ledger(context: Context) -> str:
+    if context.has("postgres"):
+        return ledger_url(context.places.address("postgres", "postgres"))
+    return f"sqlite:///{context.places.data('engine')}/ledger.db"
 
 
 def _inputs(context: Context) -> list[ConfigFile]:
@@ -84,17 +101,18 @@ def _config(context: Context) -> dict[str, Any]:
     if context.compiled.policy is not None:
         config["policy"] = places.config(name, _POLICY)
     config["listen"] = places.listen(name, "http")
-    config["ledger"] = f"sqlite:///{places.data(name)}/ledger.db"
-    if context.has("postgres"):
-        config["ledger"] = ledger_url(places.address("postgres", "postgres"))
+    config["ledger"] = _ledger(context)
     if access.tls:
         config["tls-cert"] = places.secret(name, TLS_CERTIFICATE)
         config["tls-key"] = places.secret(name, TLS_KEY)
+        config["monitor-token-file"] = places.secret(name, ENGINE_TOKEN)
     elif not config["listen"].startswith(("127.0.0.1:", "[::1]:")):
         # Inside the stack's own network, published on the loopback address only.
         config["insecure-no-auth"] = True
-    if context.has("collector-agent"):
+    if context.has("collector-agent") and takes_traces(context):
         config["otlp"] = context.url("collector-agent", "otlp-http")
+    if context.settings.reading_interval is not None:
+        config["interval"] = str(context.settings.reading_interval)
     config["log-format"] = "json"
     return config
 

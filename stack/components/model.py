@@ -238,7 +238,11 @@ class Places(Protocol):
     """Say where things are on one target."""
 
     def address(self, component: str, port: str) -> str:
-        """Return `host:port` under which others of the stack reach *component*."""
+        """
+        Return `host:port` under which others of the stack reach *component*.
+
+        It is empty for a `doctor` whom nobody can call back.
+        """
         ...
 
     def each(self, component: str, port: str) -> str:

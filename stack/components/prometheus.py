@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from slo.duration import Duration
+from slo.duration import Duration, seconds
 from slo.stack.components.context import CA, Context
 from slo.stack.components.meta_rules import META_RULES_FILE, meta_rules
 from slo.stack.components.model import Component, ConfigFile, Probe, Reload, Volume
+from slo.stack.settings import StackSettings
 
-__all__ = ["CONFIG", "prometheus", "rule_files", "scrape_configs"]
+__all__ = ["CONFIG", "prometheus", "rule_files", "scrape_configs", "scrape_times"]
 
 CONFIG = "prometheus.yaml"
 _WEB_CONFIG = "prometheus-web.yaml"
@@ -20,6 +21,9 @@ _OTLP_SINCE = (3, 0)
 # ... and from this one on, native histograms are a setting, not a feature to be switched on.
 _NATIVE_HISTOGRAMS_SINCE = (3, 8)
 _EXEMPLARS = 100_000
+# Of groups that do not say it themselves.
+_EVALUATION = seconds(30)
+_SCRAPE_TIMEOUT = seconds(10)
 # Late samples of gateways that come back: as long as their queues last, and a little more.
 _OUT_OF_ORDER = "30m"
 
@@ -126,9 +130,8 @@ def _config(context: Context) -> dict[str, Any]:
     rules = context.places.config("prometheus", "rules/*.yaml")
     config: dict[str, Any] = {
         "global": {
-            "scrape_interval": "15s",
-            "scrape_timeout": "10s",
-            "evaluation_interval": "30s",
+            **scrape_times(context.settings),
+            "evaluation_interval": str(context.settings.evaluation_interval or _EVALUATION),
             "external_labels": {"stack": context.settings.name},
         },
         "rule_files": [rules],
@@ -159,6 +162,13 @@ def _config(context: Context) -> dict[str, Any]:
     }
     config["scrape_configs"] = list(scrape_configs(context, "prometheus"))
     return config
+
+
+def scrape_times(settings: StackSettings) -> dict[str, str]:
+    """Return how often is scraped, and how long one scrape may take."""
+    interval = settings.scrape_interval
+    timeout = min(interval, _SCRAPE_TIMEOUT)
+    return {"scrape_interval": str(interval), "scrape_timeout": str(timeout)}
 
 
 def _target(context: Context) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from slo.duration import Duration
 from slo.stack.components.context import CA, Context
 from slo.stack.components.model import Component, ConfigFile, Probe, Reload, Secret, Volume
-from slo.stack.components.prometheus import rule_files, scrape_configs
+from slo.stack.components.prometheus import rule_files, scrape_configs, scrape_times
 from slo.stack.components.reading import read_path, reader, writer, writer_path
 
 __all__ = [
@@ -262,8 +262,7 @@ def _deduplication(context: Context) -> tuple[str, ...]:
 def _scrape_config(context: Context, name: str) -> ConfigFile:
     document = {
         "global": {
-            "scrape_interval": "15s",
-            "scrape_timeout": "10s",
+            **scrape_times(context.settings),
             "external_labels": {"stack": context.settings.name},
         },
         "scrape_configs": list(scrape_configs(context, name)),

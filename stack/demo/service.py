@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -72,6 +72,7 @@ class Shop:
             registry=self._registry,
         )
         self._lock = threading.Lock()
+        self._listener: Callable[[str, HTTPStatus, float], None] | None = None
         self._fault = Fault()
         self._debt = 0.0
         for route in ROUTES:
@@ -92,6 +93,10 @@ class Shop:
             self._fault = fault
             self._debt = 0.0
 
+    def listen(self, listener: Callable[[str, HTTPStatus, float], None]) -> None:
+        """Tell *listener* of every request from now on: route, status, seconds."""
+        self._listener = listener
+
     def answer(self, route: str) -> HTTPStatus:
         """Serve one request of *route* and return its status, having counted it."""
         started = time.perf_counter()
@@ -105,8 +110,11 @@ class Shop:
         if fault.extra_latency_seconds:
             time.sleep(fault.extra_latency_seconds)
         status = HTTPStatus.INTERNAL_SERVER_ERROR if failing else HTTPStatus.OK
-        self._duration.labels("GET", route).observe(time.perf_counter() - started)
+        taken = time.perf_counter() - started
+        self._duration.labels("GET", route).observe(taken)
         self._requests.labels(str(status.value), "GET", route).inc()
+        if self._listener is not None:
+            self._listener(route, status, taken)
         return status
 
     def metrics(self) -> bytes:

@@ -268,6 +268,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGTERM)
+            # One that somebody has halted could not end.
+            os.killpg(process.pid, signal.SIGCONT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
     with suppress(ProcessLookupError, PermissionError):

@@ -83,7 +83,7 @@ def outside_ports(
             places.each(server.name, port.name),
         )
     }
-    inside |= {"localhost", "127.0.0.1", "0.0.0.0", "doctor"}  # noqa: S104 - not listened on
+    inside |= {"localhost", "127.0.0.1", "0.0.0.0"}  # noqa: S104 - not listened on
     text = _told(component)
     ports = {
         int(port) if port else {"http": 80, "https": _HTTPS}[scheme]

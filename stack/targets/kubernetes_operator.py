@@ -141,7 +141,10 @@ def _monitors(
         return
     ports = {port.name: port for port in component.ports}
     port = next(ports[name] for name in _METRICS_PORTS if name in ports)
-    endpoint: dict[str, Any] = {"port": port.name, "interval": "15s"}
+    endpoint: dict[str, Any] = {
+        "port": port.name,
+        "interval": str(settings.scrape_interval),
+    }
     access = component.access
     if access.tls and port.exposed:
         secret = secret_name(prometheus)

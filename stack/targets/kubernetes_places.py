@@ -39,7 +39,9 @@ class KubernetesPlaces:
         self._settings = settings
 
     def address(self, component: str, port: str) -> str:
-        """Return the component's service, within the namespace of the stack."""
+        """Return the component's service; nothing for the doctor, who is not in the cluster."""
+        if component == "doctor":
+            return ""
         return f"{component}:{port_number(self._settings, component, port)}"
 
     def each(self, component: str, port: str) -> str:

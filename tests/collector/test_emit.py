@@ -77,6 +77,37 @@ class TestSpanMetrics:
         assert "s" == histogram["unit"]
         assert "2s" in histogram["explicit"]["buckets"]
 
+    @pytest.mark.parametrize("naming", ["escaped_without_suffixes", "utf8"])
+    @pytest.mark.parametrize(("unit", "wanted"), [("seconds", "s"), ("milliseconds", "ms")])
+    def test_are_in_the_unit_of_objectives_whose_names_do_not_show_it(
+        self, naming: str, unit: str, wanted: str
+    ) -> None:
+        platform = PLATFORM.replace('9090"}', f'9090", naming: {naming}}}')
+        latency = f"{{span_latency: {{threshold: 2300ms, unit: {unit}, naming: {naming}}}}}"
+        made = make(platform, service(latency))
+        histogram = made.gateway.connectors["span_metrics"]["histogram"]
+        [slow] = [
+            p["ottl_condition"]["span"]
+            for p in made.gateway.processors["tail_sampling"]["policies"]
+            if p["name"] == "slow"
+        ]
+
+        assert wanted == histogram["unit"]
+        assert "2300ms" in histogram["explicit"]["buckets"]
+        assert all(condition.endswith("> 2300000000") for condition in slow)
+        assert [] == made.codes
+
+    def test_have_one_unit_also_where_names_do_not_show_it(self) -> None:
+        platform = PLATFORM.replace('9090"}', '9090", naming: utf8}')
+        units = ("seconds", "milliseconds")
+        services = [
+            service(f"{{span_latency: {{threshold: 2s, unit: {u}, naming: utf8}}}}", u)
+            for u in units
+        ]
+        made = make(platform, *services)
+
+        assert ["SLO709"] == made.codes
+
     def test_are_exponential_where_objectives_want_native_histograms(self) -> None:
         latency = "{span_latency: {threshold: 42ms, histogram: native}}"
         made = make(PLATFORM, service(latency))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.collector_run.running import Backend, Tiers, backend, running, tiers
 
 from slo.duration import seconds
 from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
 from slo.stack.prometheus import PrometheusClient, prometheus_config, run_prometheus
+from tests.collector_run.running import Backend, Tiers, backend, running, tiers
 
 SPECS = """\
 version: slo/v1
@@ -87,9 +87,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
             # Only how often rules are evaluated is changed.
             text = re.sub(r"interval: \w+", "interval: 1s", artifact.text)
             (folder / artifact.path.replace("/", "-")).write_text(text)
-    config = prometheus_config(
-        rule_files=[folder / "rules-*.yaml"], evaluation_interval=seconds(1)
-    )
+    config = prometheus_config(rule_files=[folder / "rules-*.yaml"], evaluation_interval=seconds(1))
     writable = ["--web.enable-remote-write-receiver"]
     with (
         run_prometheus(folder / "prometheus", config, arguments=writable) as prometheus,

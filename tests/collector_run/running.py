@@ -16,7 +16,6 @@ from typing import Any, Self, TypeVar
 import httpx
 import pytest
 import yaml
-from tests.collector.documents import read
 
 from slo.collector.emit import AGENT, GATEWAY, collector_configs
 from slo.collector.model import config_text
@@ -24,6 +23,8 @@ from slo.collector.options import CollectorOptions, TierOptions
 from slo.plan import SpecSet
 from slo.stack.processes import LOOPBACK, Process, free_ports
 from slo.stack.targets.local_programs import find
+from tests.collector.documents import read
+
 
 def _program() -> str | None:
     """Return the collector that `make test-collector` names, or the one that it once built."""

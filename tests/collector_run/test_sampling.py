@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from slo.stack.otlp_client import OtlpClient, Span, new_trace_id
 from tests.collector_run.running import (
     Backend,
     Tiers,
@@ -16,8 +17,6 @@ from tests.collector_run.running import (
     settles,
     tiers,
 )
-
-from slo.stack.otlp_client import OtlpClient, Span, new_trace_id
 
 pytestmark = needs_collector
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.collector_run.running import backend, eventually, needs_collector, running, tiers
 
 from slo.stack.otlp_client import new_trace_id
+from tests.collector_run.running import backend, eventually, needs_collector, running, tiers
 
 pytestmark = needs_collector
 
@@ -96,7 +96,10 @@ def line() -> dict[str, Any]:
     now = str(time.time_ns())
     body = {"stringValue": BODY}
     return {
-        "timeUnixNano": now, "severityNumber": 9, "body": body, "attributes": listed(ATTRIBUTES)
+        "timeUnixNano": now,
+        "severityNumber": 9,
+        "body": body,
+        "attributes": listed(ATTRIBUTES),
     }
 
 
@@ -130,13 +133,16 @@ def test_no_secret_leaves(tmp_path: Path) -> None:
             ):
                 answer = httpx.post(f"{made.agent.url}/v1/{path}", json=body, trust_env=False)
                 assert 200 == answer.status_code, answer.text
-            file = lines / "app.log"
-            file.touch()
-            eventually(lambda: str(file) in made.agent.log())
-            file.write_text(f"from a file: {BODY}\n")
 
+            def from_a_file() -> bool:
+                # What was there before the agent first looked is not read.
+                with (lines / "app.log").open("a") as file:
+                    file.write(f"from a file: {BODY}\n")
+                return "from a file" in other.text()
+
+            assert eventually(from_a_file)
             assert eventually(other.spans)
-            assert eventually(lambda: len(other.lines()) == 3)
+            assert eventually(lambda: len(other.lines()) >= 3)
             assert eventually(lambda: "payments" in other.text())
 
             text = other.text()
@@ -147,5 +153,5 @@ def test_no_secret_leaves(tmp_path: Path) -> None:
                 seen["attributes"]["order.id"],
             )
             plain = [r["body"]["stringValue"] for r in other.lines() if "stringValue" in r["body"]]
-            assert 2 == len(plain)
+            assert any(body.startswith("from a file") for body in plain)
             assert all(body.count("****") >= 5 and "login" in body for body in plain), plain

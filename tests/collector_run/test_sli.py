@@ -9,10 +9,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from tests.collector_run.conftest import Installation
-from tests.collector_run.running import needs_collector, settles
 
 from slo.stack.otlp_client import LogLine, OtlpClient, Span
+from tests.collector_run.conftest import Installation
+from tests.collector_run.running import needs_collector, settles
 
 pytestmark = needs_collector
 
@@ -127,9 +127,7 @@ class TestLogs:
             assert wanted == settles(lambda: number(installation, records), wanted)
         query = SLI.format(service="checkout", slo="log")
 
-        assert rounded(0.1) == settles(
-            lambda: rounded(number(installation, query)), rounded(0.1)
-        )
+        assert rounded(0.1) == settles(lambda: rounded(number(installation, query)), rounded(0.1))
 
     def test_sli_of_files(self, installation: Installation) -> None:
         """Lines of a file are parsed, and counted by the service's own condition."""
@@ -146,9 +144,7 @@ class TestLogs:
             assert 5 * batches == settles(lambda: number(installation, failed), 5 * batches)
         query = SLI.format(service="billing", slo="invoices")
 
-        assert rounded(0.25) == settles(
-            lambda: rounded(number(installation, query)), rounded(0.25)
-        )
+        assert rounded(0.25) == settles(lambda: rounded(number(installation, query)), rounded(0.25))
         severities = {r["severityNumber"] for r in installation.backend.lines() if billed(r)}
         assert {9, 17} == severities
 

@@ -62,7 +62,7 @@ def test_examples(tmp_path: Path, folder: Path) -> None:
 
 # Smaller examples of a failure would take minutes to find.
 @settings(
-    max_examples=12,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],

@@ -340,3 +340,30 @@ def test_log_is_json_line_by_line(tmp_path: Path) -> None:
     assert {"time", "level", "message"} <= lines[0].keys()
     assert ["abc"] == [line["request_id"] for line in lines if line.get("request_id") == "abc"]
     assert os.environ.get("PATH", "?") not in engine.log
+
+
+class TestMonitorToken:
+    def test_lets_in_who_watches_without_the_ledger_knowing(self, tmp_path: Path) -> None:
+        file = tmp_path / "engine-token"
+        file.write_text(f"{TOKEN_PREFIX}{'a1B2' * 10}\n")
+        options = ("--require-token", "--monitor-token-file", str(file))
+        with running(tmp_path, *options) as engine:
+            assert 401 == engine.ask("/metrics")[0]
+            engine.token = file.read_text().strip()
+            assert 200 == engine.ask("/metrics")[0]
+            assert 200 == engine.ask("/v1/gates/evaluate", {"service": "shop"})[0]
+            assert 403 == engine.ask("/v1/tokens")[0]
+            freeze = {"service": "shop", "reason": "none", "starts_at": 1, "ends_at": 2}
+            assert 403 == engine.ask("/v1/freezes", freeze)[0]
+        assert () == open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}").tokens()
+
+    @pytest.mark.parametrize("text", ["", "password", "slo_short", "slo_a b" + "c" * 40])
+    def test_refuses_what_could_be_guessed(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "engine-token"
+        file.write_text(text)
+
+        options = ("--require-token", "--monitor-token-file", str(file))
+        code, said = refused(tmp_path, *options)
+
+        assert 1 == code
+        assert "expected one token" in said

@@ -9,6 +9,7 @@ import bcrypt
 import pytest
 import yaml
 
+from slo.engine.server.monitor_token import monitor_token
 from slo.stack.secrets import make_secrets, missing_secrets, secrets_of
 from tests.stack.components.stacks import EVERYTHING_PUBLIC, VARIANTS, plan
 
@@ -41,7 +42,7 @@ class TestMakeSecrets:
     def test_names_what_only_the_user_has(self, tmp_path: Path) -> None:
         found = make_secrets(plan(EVERYTHING_PUBLIC), tmp_path).missing
 
-        wanted = ["ca.crt", "engine-token", "payments-pagerduty", "tls.crt", "tls.key"]
+        wanted = ["ca.crt", "payments-pagerduty", "tls.crt", "tls.key"]
         assert wanted == [secret.name for secret in found]
         assert all(secret.purpose for secret in found)
 
@@ -49,6 +50,15 @@ class TestMakeSecrets:
         (tmp_path / "payments-pagerduty").write_text("key")
 
         assert () == missing_secrets(plan(), tmp_path)
+
+    def test_makes_a_token_that_the_engine_takes(self, tmp_path: Path) -> None:
+        stack = plan(EVERYTHING_PUBLIC)
+        make_secrets(stack, tmp_path)
+        [token] = monitor_token(tmp_path / "engine-token").values()
+        config = yaml.safe_load(stack.component("engine").configs[0].text)
+
+        assert {"read", "gate"} == set(token.scopes)
+        assert "/stack/engine/secrets/engine-token" == config["monitor-token-file"]
 
     @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
     def test_hashes_the_password_for_the_server(self, name: str, tmp_path: Path) -> None:
@@ -94,4 +104,4 @@ def test_a_secret_that_may_be_random_is_never_asked_for() -> None:
 
     assert found["prometheus-password"].generated
     assert found["alertmanager-password"].generated
-    assert not found["engine-token"].generated
+    assert found["engine-token"].generated

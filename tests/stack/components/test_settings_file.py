@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from slo.duration import days, minutes
+from slo.duration import days, hours, minutes, seconds
 from slo.errors import CompileFailed, ToolError
 from slo.schema import load_schema
 from slo.stack.components.images import IMAGES
 from slo.stack.components.plan import component_names
 from slo.stack.components.ports import PORTS
-from slo.stack.settings import ENGINES, OPTIONAL_PARTS, Deadman, Exposure, StackSettings
+from slo.stack.settings import (
+    ENGINES,
+    OPTIONAL_PARTS,
+    Deadman,
+    Exposure,
+    Notifications,
+    StackSettings,
+)
 from slo.stack.settings_file import load_settings
 from tests.stack.components.stacks import VARIANTS, settings_of
 
@@ -27,7 +34,15 @@ class TestReadSettings:
 name: shop
 specs: [slos, more.yaml]
 policy: policy.yaml
-metrics: {engine: victoria-metrics, shards: 3, retention: 40d}
+windows: [windows]
+metrics:
+  engine: victoria-metrics
+  shards: 3
+  retention: 40d
+  scrape_interval: 5s
+  evaluation_interval: 10s
+engine: {interval: 15s}
+notifications: {group_wait: 10s, group_interval: 1m, repeat_interval: 3h}
 without: [jaeger, loki]
 replicas: {engine: 2, collector-gateway: 3}
 expose: {grafana: {address: 0.0.0.0, port: 3001}}
@@ -49,7 +64,12 @@ deadman: {url_file: heartbeat, interval: 5m}
             policy="policy.yaml",
             engine="victoria-metrics",
             shards=3,
+            windows=("windows",),
             retention=days(40),
+            scrape_interval=seconds(5),
+            evaluation_interval=seconds(10),
+            reading_interval=seconds(15),
+            notifications=Notifications(seconds(10), minutes(1), hours(3)),
             parts=frozenset(OPTIONAL_PARTS) - {"jaeger", "loki"},
             replicas={"engine": 2, "collector-gateway": 3},
             expose={"grafana": Exposure("0.0.0.0", 3001)},

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from slo.stack.components.alertmanager import DOCTOR_RECEIVER
+from slo.stack.settings import StackSettings
+from slo.stack.targets.kubernetes import kubernetes_plan
+from slo.stack.targets.kubernetes_operator import operator_plan
 from slo.stack.targets.kubernetes_places import CONFIG_FOLDER, SECRET_FOLDER
+from tests.stack.components.stacks import compiled
 from tests.stack.kubernetes.cluster import (
     BASE,
     OPERATOR,
@@ -247,3 +252,15 @@ class TestIngress:
 
     def test_there_is_none_where_nothing_is_exposed(self) -> None:
         assert named("plain", BASE, "Ingress") == {}
+
+
+@pytest.mark.parametrize("make", [kubernetes_plan, operator_plan])
+def test_alertmanager_calls_no_doctor_who_is_not_in_the_cluster(make: Any) -> None:
+    """Such a call fails, and a notification that fails pages somebody."""
+    plan = make(StackSettings(), compiled())
+    config = yaml.safe_load(plan.component("alertmanager").configs[0].text)
+    receivers = {found["name"]: found for found in config["receivers"]}
+
+    assert {"name": DOCTOR_RECEIVER} == receivers[DOCTOR_RECEIVER]
+    assert DOCTOR_RECEIVER in {route["receiver"] for route in config["route"]["routes"]}
+    assert "doctor:" not in plan.component("alertmanager").configs[0].text
