@@ -8,11 +8,14 @@ from typing import Any
 from slo.collector.destinations import STORAGE, escaped, queue, retry
 from slo.collector.hygiene import environment, memory_limiter, redaction, resource_detection
 from slo.collector.model import Config, Pipeline
-from slo.collector.options import CollectorOptions, TierOptions
+from slo.collector.options import CollectorOptions, Guard, TierOptions
 from slo.collector.versions import component_name
 from slo.telemetry import SIGNALS, LogFile, Scrape, ServiceTelemetry, TelemetryPlan, Tier
 
 __all__ = ["agent_config", "base_config", "intake"]
+
+# Those of destinations have a name besides.
+_TOKEN = "bearertokenauth"  # noqa: S105 - the name of an extension
 
 
 def base_config(tier: Tier, options: TierOptions) -> Config:
@@ -39,20 +42,32 @@ def base_config(tier: Tier, options: TierOptions) -> Config:
     return config
 
 
-def intake(config: Config, plan: TelemetryPlan, options: TierOptions, limit_mib: int) -> list[str]:
+def intake(
+    config: Config,
+    plan: TelemetryPlan,
+    options: TierOptions,
+    limit_mib: int,
+    guard: Guard | None = None,
+) -> list[str]:
     """
     Add the receiver of OTLP and what follows it in every tier, in this order.
 
     Returns:
         The ids of the processors.
     """
+    guarded: dict[str, Any] = {}
+    if guard is not None:
+        config.extensions[_TOKEN] = {"filename": escaped(guard.token_file)}
+        files = {"cert_file": escaped(guard.certificate), "key_file": escaped(guard.key)}
+        guarded = {"tls": files, "auth": {"authenticator": _TOKEN}}
     config.receivers["otlp"] = {
         "protocols": {
             "grpc": {
                 "endpoint": f"{options.host}:{options.otlp_grpc}",
                 "max_recv_msg_size_mib": 16,
+                **guarded,
             },
-            "http": {"endpoint": f"{options.host}:{options.otlp_http}"},
+            "http": {"endpoint": f"{options.host}:{options.otlp_http}", **guarded},
         }
     }
     config.processors["memory_limiter"] = memory_limiter(options.memory_limit_mib or limit_mib)
@@ -98,9 +113,11 @@ def agent_config(
     exporters = dict.fromkeys(signals, gateway)
     if spread is not None:
         exporters["traces"] = component_name("load_balancing", version)
-        config.exporters[exporters["traces"]] = _load_balancing(plan, spread)
+        config.exporters[exporters["traces"]] = _load_balancing(plan, spread, options)
     if gateway in exporters.values():
         config.exporters[gateway] = _to_gateway(plan, options)
+    if options.guard is not None:
+        config.extensions[_TOKEN] = {"filename": escaped(options.guard.agent_token_file)}
     config.pipelines = {
         signal: Pipeline(receivers[signal], processors, (exporters[signal],))
         for signal in SIGNALS
@@ -134,20 +151,33 @@ def _to_gateway(plan: TelemetryPlan, options: CollectorOptions) -> dict[str, Any
         "endpoint": address,
         "timeout": "10s",
         "compression": "gzip",
-        "tls": {"insecure": True},
+        **_login(options),
         "retry_on_failure": retry(),
         "sending_queue": queue(plan.agent.queue_size),
     }
 
 
-def _load_balancing(plan: TelemetryPlan, resolver: Mapping[str, Any]) -> dict[str, Any]:
+def _login(options: CollectorOptions) -> dict[str, Any]:
+    """Return how agents show who they are, and know that it is a gateway."""
+    guard = options.guard
+    if guard is None:
+        return {"tls": {"insecure": True}}
+    return {
+        "tls": {"ca_file": escaped(guard.ca), "server_name_override": guard.server_name},
+        "auth": {"authenticator": _TOKEN},
+    }
+
+
+def _load_balancing(
+    plan: TelemetryPlan, resolver: Mapping[str, Any], options: CollectorOptions
+) -> dict[str, Any]:
     """Return the exporter that sends all spans of a trace to the same gateway."""
     return {
         "routing_key": "traceID",
         "protocol": {
             "otlp": {
                 "timeout": "10s",
-                "tls": {"insecure": True},
+                **_login(options),
                 # What one gateway refuses goes back to the queue in front, which may then find
                 # another gateway for it.
                 "retry_on_failure": {"enabled": False},

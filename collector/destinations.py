@@ -254,8 +254,34 @@ def _authenticate(
             password if in_file else {"password": _value(destination.password)}
         )
         extension = (f"basicauth/{destination.name}", {"client_auth": login})
+    client = settings.get("http", settings)
+    if extension is None:
+        extension = _header_from_file(destination, client)
     if extension is None:
         return {}
-    client = settings.get("http", settings)
     client["auth"] = {"authenticator": extension[0]}
     return {extension[0]: extension[1]}
+
+
+def _header_from_file(
+    destination: Destination, client: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    """
+    Move the one header whose value stands in a file from *client* to an extension.
+
+    It leaves out the line break at the file's end, with which no request could be sent, and
+    reads the file again when it changes. A connection has room for one such extension.
+    """
+    files = {
+        name: value
+        for name, value in destination.headers.items()
+        if isinstance(value, Secret) and value.source == "file"
+    }
+    if len(files) != 1 or destination.protocol == "grpc":
+        return None
+    ((name, file),) = files.items()
+    del client["headers"][name]
+    if not client["headers"]:
+        del client["headers"]
+    settings = {"header": name, "scheme": "", "filename": escaped(file.name)}
+    return f"bearertokenauth/{destination.name}", settings

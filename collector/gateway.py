@@ -59,7 +59,7 @@ def gateway_config(
     version = options.target_version or plan.collector_version
     context = _Context(plan, services, needs, options, version)
     config = base_config(plan.gateway, options.gateway)
-    processors = intake(config, plan, options.gateway, plan.gateway.memory_limit_mib)
+    processors = intake(config, plan, options.gateway, plan.gateway.memory_limit_mib, options.guard)
     rules = attribute_rules(services, (*needs.span_attributes, *needs.log_attributes))
     if rules is not None:
         config.processors["transform/attributes"] = rules

@@ -8,7 +8,26 @@ from typing import NamedTuple
 
 from slo.duration import Duration, seconds
 
-__all__ = ["CollectorOptions", "TierOptions"]
+__all__ = ["CollectorOptions", "Guard", "TierOptions"]
+
+
+class Guard(NamedTuple):
+    """
+    Let gateways speak TLS, and ask who sends to them.
+
+    Args:
+        certificate: Path as gateways see it; *key* and *token_file* likewise.
+        ca: That signed the certificate, as agents see it.
+        agent_token_file: The same token, as agents see it.
+        server_name: In the certificate; gateways may be called by other names.
+    """
+
+    certificate: str
+    key: str
+    token_file: str
+    ca: str
+    agent_token_file: str
+    server_name: str
 
 
 class TierOptions(NamedTuple):
@@ -43,6 +62,7 @@ class CollectorOptions:
         gateway_dns: Name that resolves to all gateways there are at the time, and their port;
             over *gateway_targets*.
         metrics_interval: Between two samples of what is counted.
+        guard: Keeps strangers out of gateways; `None` where the network does.
         instance: What tells one gateway's counts from another's; the collector reads it.
     """
 
@@ -53,5 +73,6 @@ class CollectorOptions:
     gateway_address: str | None = None
     gateway_targets: tuple[str, ...] = ()
     gateway_dns: tuple[str, int] | None = None
+    guard: Guard | None = None
     metrics_interval: Duration = field(default_factory=lambda: seconds(15))
     instance: str = "${env:HOSTNAME:-gateway}"

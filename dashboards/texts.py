@@ -8,13 +8,18 @@ from slo.plan import SloPlan
 
 __all__ = ["about", "objective_text", "plain"]
 
-# Signs that Markdown gives a meaning to.
-_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>#|"})
+# Signs that Markdown gives a meaning to, and the one that begins a variable of Grafana.
+_MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_[]<>#|"}, "$": "&#36;"})
 
 
 def plain(text: str) -> str:
-    """Return *text* of a spec so that Markdown shows it as it is."""
-    return text.translate(_MARKDOWN)
+    r"""
+    Return *text* of a spec so that a text panel shows it as it is, in one paragraph.
+
+    >>> print(plain("5 $ *net*"))
+    5 &#36; \*net\*
+    """
+    return " ".join(text.split()).translate(_MARKDOWN)
 
 
 def objective_text(plan: SloPlan) -> str:

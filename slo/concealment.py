@@ -11,14 +11,20 @@ import re
 __all__ = ["MASK", "concealed"]
 
 MASK = "*"
-# A key by whose name its value is secret, as YAML or JSON has it on one line.
+# What is secret by the name of its key.
+_NAMES = (
+    "api[_-]?key|authori[sz]ation|cookie|credential|pass(?:word|wd|phrase)|routing_key|secret"
+    "|service_key|to?ken|toke?n"
+)
+_NAME = re.compile(_NAMES, re.IGNORECASE)
+# A key with its value, as YAML or JSON has them on one line. Bounded, since nobody's line may be
+# so long that looking at it takes for ever.
 _ENTRY = re.compile(
-    r"""
-    (?P<key>["']?[\w.-]*
-        (?:api[_-]?key|authori[sz]ation|cookie|credential|pass(?:word|wd|phrase)|routing_key
-          |secret|service_key|to?ken|toke?n)
-        [\w.-]*["']?\s*:\s+)
-    (?P<value>"[^"]*"?|'[^']*'?|[^\s"'#{\[&*!|>][^,}\]\#]*)
+    rf"""
+    (?P<key>["']?[\w.-]{{0,40}}
+        (?:{_NAMES}|_file)
+        [\w.-]{{0,40}}["']?\s{{0,10}}:\s{{1,40}})
+    (?P<value>"[^"]*"?|'[^']*'?|[^\s"'#{{\[&*!|>][^,}}\]\#]*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -44,7 +50,11 @@ def concealed(text: str) -> str:
 def _masked(match: re.Match[str]) -> str:
     value = match["value"]
     bare = value.strip("\"' \t")
-    names_file = "_file" in match["key"].lower() and _PATH.match(bare)
+    key = match["key"].lower()
+    # Addresses in place of files may be secret whatever the key is called.
+    names_file = "_file" in key and (
+        _PATH.match(bare) or ("://" not in bare and not _NAME.search(key))
+    )
     if names_file or _PLACE.match(bare):
         return match[0]
     start = value.index(bare)

@@ -199,6 +199,9 @@ def _shared_ports(settings: StackSettings) -> Iterator[tuple[str, str, int]]:
         for port in PORTS[component]
     }
     for component in settings.expose:
+        if "http" not in PORTS[component]:
+            # Its ports have the stack's numbers.
+            continue
         number = taken[component, "http"]
         for (other, port), used in taken.items():
             if used == number and (other, port) != (component, "http"):

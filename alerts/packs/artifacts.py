@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from slo.alerts.kubernetes_format import prometheus_rule
 from slo.alerts.model import RuleGroup
-from slo.alerts.packs.model import PackRules, Scenario
+from slo.alerts.packs.model import PackRules, Scenario, held
 from slo.alerts.packs.reader import Pack, PackSet
 from slo.alerts.prometheus_format import header, rule_file
 from slo.alerts.rules_yaml import scalar
 from slo.artifact import Artifact
-from slo.duration import minutes
+from slo.duration import Duration, minutes
 from slo.plan import KubernetesMeta
 
 __all__ = ["pack_artifacts", "pack_groups"]
@@ -56,7 +56,9 @@ def pack_artifacts(packs: PackSet, version: str, form: str = "prometheus") -> li
         else:
             made.append(Artifact(f"rules/{stem}.yaml", "rules", plain))
         if pack.rules.scenarios:
-            text = header(packs.source, version) + _test(rules, pack.rules)
+            text = header(packs.source, version) + _test(
+                rules, pack.rules, pack.settings.keep_firing_for
+            )
             made.append(Artifact(f"rules-tests/{stem}.yaml", "tests", text))
     return made
 
@@ -65,22 +67,22 @@ def _stem(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
-def _test(rules: str, made: PackRules) -> str:
+def _test(rules: str, made: PackRules, holding: Duration | None) -> str:
     return (
         "# Proves when each alert fires and resets: promtool test rules FILE\n"
         f"rule_files: [{rules}]\n"
         f"evaluation_interval: {_INTERVAL}\n"
-        "tests:\n" + "".join(line for s in made.scenarios for line in _scenario(s))
+        "tests:\n" + "".join(line for s in made.scenarios for line in _scenario(s, holding))
     )
 
 
-def _scenario(scenario: Scenario) -> Iterator[str]:
+def _scenario(scenario: Scenario, holding: Duration | None) -> Iterator[str]:
     yield f"  - name: {scalar(scenario.name)}\n    interval: 1m\n    input_series:\n"
     for feed in scenario.feeds:
         quoted = feed.series.replace("'", "''")
         yield f"      - series: '{quoted}'\n        values: {feed.values}\n"
     yield "    promql_expr_test:\n"
-    for check in scenario.checks:
+    for check in scenario.checks if holding is None else held(scenario.checks, holding):
         firing = f'count(ALERTS{{alertname="{check.alert}", alertstate="firing"}}) or vector(0)'
         yield (
             f"      - expr: '{firing}'\n"

@@ -18,6 +18,7 @@ __all__ = [
     "Scenario",
     "counter",
     "gauge",
+    "held",
     "missing",
     "ramp",
     "wait",
@@ -76,6 +77,38 @@ class PackRules:
     def all_alerts(self) -> tuple[AlertingRule, ...]:
         """Return the alerts of every pace."""
         return self.alerts + self.slow
+
+
+def held(checks: Iterable[Check], holding: Duration) -> tuple[Check, ...]:
+    """
+    Return *checks* as they are when each alert is held for *holding* after its reason is gone.
+
+    Demands stand as they are until an alert first fires. The next one that wants it over says
+    that it is held, if it is sure to be; all later ones depend on when it began and are left out.
+
+    >>> checks = Check("A", 9, 0), Check("A", 20, 1), Check("A", 30, 0), Check("A", 40, 1)
+    >>> [tuple(check) for check in held(checks, minutes(10))]
+    [('A', 9, 0), ('A', 20, 1), ('A', 30, 1)]
+    >>> [tuple(check) for check in held(checks, minutes(5))]
+    [('A', 9, 0), ('A', 20, 1)]
+    """
+    kept: list[Check] = []
+    fired: dict[str, Check] = {}
+    done: set[str] = set()
+    for check in sorted(checks, key=lambda check: check.at):
+        first = fired.get(check.alert)
+        if check.alert in done:
+            continue
+        if first is None:
+            kept.append(check)
+            if check.firing:
+                fired[check.alert] = check
+            continue
+        done.add(check.alert)
+        sure = minutes(check.at - first.at).milliseconds <= holding.milliseconds
+        if check.firing == 0 and sure:
+            kept.append(check._replace(firing=first.firing))
+    return tuple(kept)
 
 
 # How many minutes a scenario waits beside a moment, so that it holds for any phase in which

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from slo.alerts.health import GROUP_PATTERN
 from slo.alerts.model import AlertingRule
-from slo.alerts.packs.model import Check, Feed, PackRules, Scenario, counter, gauge, missing
+from slo.alerts.packs.model import (
+    Check,
+    Feed,
+    PackRules,
+    Scenario,
+    counter,
+    gauge,
+    missing,
+    wait,
+)
 from slo.alerts.packs.settings import Settings, Words
 from slo.duration import Duration, minutes
 from slo.indicators.params import series
@@ -14,6 +24,7 @@ from slo.indicators.params import series
 __all__ = ["WATCHDOG", "build"]
 
 WATCHDOG = "Watchdog"
+_PARTLY_DOWN = minutes(10)
 _FAILED_SHARE = "0.01"
 _JOB = {"job": "checkout"}
 
@@ -53,7 +64,7 @@ def _targets(settings: Settings) -> tuple[AlertingRule, ...]:
                 f"{share} of the targets of {job} cannot be scraped.",
                 "the page /targets of Prometheus shows the error of each.",
             ),
-            minutes(10),
+            _PARTLY_DOWN,
         ),
         settings.alert(
             "JobDown",
@@ -196,22 +207,25 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
         return Feed(settings.sample_of("up", **_JOB, instance=instance), gauge(*phases))
 
     healthy = settings.sample_of("up", **_JOB, instance="a")
+    lasting = max(wait(settings.duration("for")), wait(_PARTLY_DOWN))
+    half_matters = settings.number("down_share") < Decimal("0.5")
+    both, up_again = 10 + 2 * lasting, 10 + 4 * lasting
     watchdog = () if "heartbeat_owner" not in settings.given else (Check(WATCHDOG, 1, 1),)
     return (
         Scenario(
             "one of two targets goes down, then both, then neither",
             (
-                up("a", (1, 10), (0, 60), (1, 20)),
-                up("b", (1, 40), (0, 30), (1, 20)),
+                up("a", (1, 10), (0, 4 * lasting), (1, 20)),
+                up("b", (1, both), (0, 2 * lasting), (1, 20)),
             ),
             (
                 *watchdog,
                 Check("TargetsDown", 10, 0),
-                Check("TargetsDown", 30, 1),
-                Check("JobDown", 30, 0),
-                Check("TargetsDown", 60, 0),
-                Check("JobDown", 60, 1),
-                Check("JobDown", 71, 0),
+                Check("TargetsDown", 10 + lasting, int(half_matters)),
+                Check("JobDown", 10 + lasting, 0),
+                Check("TargetsDown", both + lasting, 0),
+                Check("JobDown", both + lasting, 1),
+                Check("JobDown", up_again + 1, 0),
             ),
         ),
         Scenario(

@@ -10,6 +10,7 @@ import promql_parser
 
 from slo.alerts.model import AlertingRule, Rule
 from slo.alerts.packs.catalog import defaults, rules_of
+from slo.alerts.packs.contradictions import contradictions
 from slo.alerts.packs.model import PackRules
 from slo.alerts.packs.settings import Settings
 from slo.diagnostics import Diagnostic, Severity, has_errors
@@ -58,6 +59,8 @@ def read_packs(document: Document) -> tuple[PackSet | None, list[Diagnostic]]:
         problems = _wrong_selector(source, given)
         if not problems:
             settings = _settings(root, name, given)
+            problems = list(contradictions(source, given, settings))
+        if not problems:
             complete = rules_of(settings)
             known = [alert.alert for alert in complete.all_alerts]
             problems = _unknown_alerts(source, given, known)

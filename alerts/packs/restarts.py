@@ -146,6 +146,7 @@ def _scenarios(settings: Settings) -> tuple[Scenario, ...]:
             ),
             (
                 Check("ContainerRestartLoop", end - 1, 1),
+                Check("WorkloadRestartLoop", end - 1, 1),
                 Check("ContainerRestartLoop", end + 6, 0),
                 Check("WorkloadRestartLoop", end + 6, 0),
             ),

@@ -16,7 +16,7 @@ from slo.engine.commands.shared import (
     present,
     spec_arguments,
 )
-from slo.engine.commands.source_options import URL
+from slo.engine.commands.source_options import UrlType
 from slo.errors import OutputError, ToolError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command() -> None:
 @spec_arguments
 @click.option(
     "--grafana",
-    type=URL,
+    type=UrlType("--token-file"),
     required=True,
     envvar="SLO_GRAFANA",
     help="Grafana to push to. Also SLO_GRAFANA.",
@@ -86,6 +86,8 @@ def push(
     """Save the dashboards of specs in a Grafana."""
     artifacts = _compiled(specs, given, strict)
     try:
+        import stamina
+
         from slo.dashboards.grafana_server import GrafanaServer
         from slo.dashboards.push import apply_push, plan_push
     except ImportError as error:
@@ -93,6 +95,8 @@ def push(
             f"error: pushing needs {error.name}: pip install 'slostack[dashboards]'", err=True
         )
         sys.exit(2)
+    # What went wrong is said once, at the end.
+    stamina.instrumentation.set_on_retry_hooks([])
     try:
         token = _token(token_file)
         with GrafanaServer(grafana, token, ca_file=ca_file, within=timeout.seconds) as server:

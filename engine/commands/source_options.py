@@ -12,7 +12,14 @@ import click
 from slo.engine.commands.shared import PROMETHEUS_DURATION
 from slo.engine.sources.connection import Connection
 
-__all__ = ["CONNECTION_NAMES", "URL", "chosen_server", "connection_of", "connection_options"]
+__all__ = [
+    "CONNECTION_NAMES",
+    "URL",
+    "UrlType",
+    "chosen_server",
+    "connection_of",
+    "connection_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,20 +40,36 @@ class _HeaderType(click.ParamType[tuple[str, str]]):
         return name.strip(), text.strip()
 
 
-class _UrlType(click.ParamType[str]):
+class UrlType(click.ParamType[str]):
+    """
+    Take the address of a server, without anything secret.
+
+    Args:
+        login: Option that names the file with the password or token.
+    """
+
     name = "url"
 
+    def __init__(self, login: str) -> None:
+        self._login = login
+
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        parts = urlsplit(str(value))
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            self.fail(f"{value!r} is not a URL such as http://localhost:9090", param, ctx)
+        """Return the address without a slash at its end."""
+        wrong = f"{value!r} is not a URL such as http://localhost:9090"
+        try:
+            parts = urlsplit(str(value))
+            usable = parts.port != 0
+        except ValueError:
+            self.fail(wrong, param, ctx)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not usable:
+            self.fail(wrong, param, ctx)
         if parts.username or parts.password:
-            self.fail("put the password into a file and name it with --basic-auth-file", param, ctx)
+            self.fail(f"put what is secret into a file and name it with {self._login}", param, ctx)
         return str(value).rstrip("/")
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-URL = _UrlType()
+URL = UrlType("--basic-auth-file")
 
 
 def _options(required: bool) -> tuple[Callable[[F], F], ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from slo.artifact import Artifact
 from slo.engine.commands.shared import compile_options, present, spec_arguments
-from slo.engine.pipeline import compile_specs
+from slo.engine.pipeline import CompileResult, compile_specs
 
 __all__ = ["command"]
 
@@ -32,15 +33,30 @@ def command(specs: tuple[str, ...], strict: bool, style: str, **given: Any) -> N
     )
     code = present(result.diagnostics, result.sources, style, strict)
     if style == "text" and code == 0:
-        slos, services = len(result.specs.slos), len(result.specs.services)
-        words = f"{slos} SLO{'s' * (slos != 1)} of {services} service{'s' * (services != 1)}"
-        if result.policies:
-            policies = f"{result.policies} gate polic{'y' if result.policies == 1 else 'ies'}"
-            words = f"{words} and {policies}" if slos else policies
-        alone = slos + result.policies == 1
-        if result.packs:
-            words, alone = f"{words} and packs" if slos + result.policies else "packs", False
-        if result.settings and not (slos + result.policies or result.packs):
-            words, alone = "the settings of the stack", False
-        click.echo(f"{words} {'is' if alone else 'are'} valid", err=True)
+        click.echo(_valid(result), err=True)
     sys.exit(code)
+
+
+def _valid(result: CompileResult[Artifact]) -> str:
+    """Say what was valid: SLOs are counted, what there is one of is named."""
+    slos, services = len(result.specs.slos), len(result.specs.services)
+    found = []
+    if slos or services:
+        found.append(f"{_counted(slos, 'SLO', 'SLOs')} of {_counted(services, 'service')}")
+    if result.policies:
+        found.append(_counted(result.policies, "gate policy", "gate policies"))
+    if result.packs:
+        found.append("packs")
+    if result.specs.telemetry:
+        found.append("telemetry")
+    if not found and result.specs.owners:
+        found.append(_counted(len(result.specs.owners), "owner"))
+    if not found:
+        found.append("the settings of the stack")
+    one = slos + result.policies == 1 or found == ["telemetry"] or found == ["1 owner"]
+    words = f"{', '.join(found[:-1])} and {found[-1]}" if found[1:] else found[0]
+    return f"{words} {'is' if one and len(found) == 1 else 'are'} valid"
+
+
+def _counted(number: int, one: str, several: str | None = None) -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"

@@ -268,9 +268,22 @@ class _TelemetryReader:
         if kind == "datadog" and "token" not in entry:
             self._refuse(entry, "kind", "`datadog` needs its key", "give `token: env:DD_API_KEY`")
         self._check_secrets(entry)
+        self._check_encryption(entry, protocols)
         if ("username" in entry) != ("password" in entry):
             key = "username" if "username" in entry else "password"
             self._refuse(entry, key, "user name and password belong together", "give both")
+
+    def _check_encryption(self, entry: Map, protocols: tuple[str, ...]) -> None:
+        """Report what the collector refuses to start with: it sends no secret by plain gRPC."""
+        speaks = entry.get("protocol") or (protocols[0] if protocols else None)
+        key = "token" if "token" in entry else "username"
+        if speaks == "grpc" and key in entry and urlsplit(entry.get("url", "")).scheme != "https":
+            self._refuse(
+                entry,
+                key,
+                "the collector sends no token or password by gRPC without TLS",
+                "give an address with `https://`, or `protocol: http`",
+            )
 
     def _check_secrets(self, entry: Map) -> None:
         """Report secrets in places where the schema cannot tell them from other text."""

@@ -25,7 +25,7 @@ _Report = Callable[[Span, str, str], None]
 
 
 def usable_address(source: Source, entry: Map, protocol: str | None, context: ReadContext) -> str:
-    """Return the address of a destination; empty, and reported, when nothing could be sent there."""
+    """Return the address of a destination; empty, and reported, if nothing can be sent there."""
     url: str = entry.get("url", "")
     problem = _wrong_address(url, protocol) if url else None
     if problem is not None:

@@ -12,11 +12,11 @@ import yaml
 from slo.collector.emit import AGENT as AGENT_FILE
 from slo.collector.emit import GATEWAY as GATEWAY_FILE
 from slo.collector.emit import collector_artifacts
-from slo.collector.options import CollectorOptions, TierOptions
+from slo.collector.options import CollectorOptions, Guard, TierOptions
 from slo.diagnostics import Span, has_errors
 from slo.errors import CompileFailed
 from slo.plan import SpecSet
-from slo.stack.components.context import CA, Context
+from slo.stack.components.context import CA, GATEWAY_TOKEN, TLS_CERTIFICATE, TLS_KEY, Context
 from slo.stack.components.model import Component, Probe, Secret, Volume
 from slo.stack.components.reading import writer, writer_path
 from slo.telemetry import Destination, Route, TelemetryPlan, Tls
@@ -53,6 +53,10 @@ def collectors(context: Context) -> tuple[Component, Component]:
     agent = _collector(
         context, AGENT, "takes telemetry from programs", (GATEWAY,), texts[AGENT_FILE]
     )
+    if context.access(GATEWAY).tls:
+        token = context.secret(GATEWAY, GATEWAY_TOKEN, "token of who sends OTLP", generated=True)
+        secrets += [*context.tls_secrets(GATEWAY), token]
+    agent = _with(agent, list(context.client_secrets(AGENT, GATEWAY)))
     return _with(gateway, secrets), _reading(agent, specs)
 
 
@@ -94,6 +98,7 @@ def _collector(
         user=10001,
         scalable=name == GATEWAY,
         every_node=name == AGENT,
+        access=context.access(name),
     )
 
 
@@ -143,7 +148,20 @@ def _options(context: Context) -> CollectorOptions:
         gateway_address=address,
         gateway_targets=targets if replicas > 1 else (),
         gateway_dns=(hostname, int(number)) if each != address else None,
+        guard=_guard(context, address) if context.access(GATEWAY).tls else None,
         metrics_interval=context.settings.scrape_interval,
+    )
+
+
+def _guard(context: Context, address: str) -> Guard:
+    secret = context.places.secret
+    return Guard(
+        secret(GATEWAY, TLS_CERTIFICATE),
+        secret(GATEWAY, TLS_KEY),
+        secret(GATEWAY, GATEWAY_TOKEN),
+        secret(AGENT, CA),
+        secret(AGENT, GATEWAY_TOKEN),
+        address.rpartition(":")[0],
     )
 
 

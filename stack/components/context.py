@@ -26,6 +26,7 @@ from slo.stack.settings import StackSettings
 __all__ = [
     "CA",
     "ENGINE_TOKEN",
+    "GATEWAY_TOKEN",
     "TLS_CERTIFICATE",
     "TLS_KEY",
     "Compiled",
@@ -40,9 +41,14 @@ TLS_KEY = "tls.key"
 CA = "ca.crt"
 # By this the stack's own parts ask the engine.
 ENGINE_TOKEN = "engine-token"  # noqa: S105 - the name of a file
+# By this agents, and others that send telemetry, log in on gateways.
+GATEWAY_TOKEN = "gateway-token"  # noqa: S105 - the name of a file
 _USER = "slostack"
 # How people log in on what is exposed; the rest of the stack uses the same way.
-_BASIC = frozenset(("alertmanager", "collector-gateway", "jaeger", "loki", "prometheus"))
+_BASIC = frozenset(("alertmanager", "jaeger", "loki", "prometheus"))
+_TOKENS = {"engine": ENGINE_TOKEN, "collector-gateway": GATEWAY_TOKEN}
+# Ports that the other parts of the stack use speak plainly here.
+_ONLY_CLIENT = {"collector-gateway": "collector-agent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,8 @@ class Context:
             return Access()
         if component in _BASIC:
             return Access(tls=True, user=_USER, password=f"{component}-password")
-        if component == "engine":
-            return Access(tls=True, token=ENGINE_TOKEN)
+        if component in _TOKENS:
+            return Access(tls=True, token=_TOKENS[component])
         return Access(tls=True, user="admin", password="grafana-password")  # noqa: S106
 
     def url(self, component: str, port: str = "http", path: str = "") -> str:
@@ -156,6 +162,8 @@ class Context:
         found: dict[str, Secret] = {}
         for server in self.needs(*servers):
             access = self.access(server)
+            if _ONLY_CLIENT.get(server, client) != client:
+                continue
             if access.tls:
                 found[CA] = self.secret(client, CA, "certificate (PEM) that signed `tls.crt`")
             # Nobody but its users logs in on Grafana.

@@ -49,6 +49,7 @@ PORTS: Mapping[str, Mapping[str, int]] = {
 EXPOSED: Mapping[str, tuple[str, ...]] = {
     "alertmanager": ("http",),
     "collector-agent": ("otlp-grpc", "otlp-http"),
+    "collector-gateway": ("otlp-grpc", "otlp-http"),
     "engine": ("http",),
     "grafana": ("http",),
     "jaeger": ("http",),
@@ -56,6 +57,9 @@ EXPOSED: Mapping[str, tuple[str, ...]] = {
     "victoria-metrics": ("http",),
     "vmselect": ("http",),
 }
+
+# Used from outside only where the settings say so; agents are near enough otherwise.
+_ON_REQUEST = frozenset(("collector-gateway",))
 
 
 def port_number(settings: StackSettings, component: str, port: str) -> int:
@@ -76,6 +80,8 @@ def port_number(settings: StackSettings, component: str, port: str) -> int:
 def ports_of(settings: StackSettings, component: str) -> tuple[Port, ...]:
     """Return the ports of *component*."""
     exposed = EXPOSED.get(component, ())
+    if component in _ON_REQUEST and not settings.exposure(component).is_public:
+        exposed = ()
     return tuple(
         Port(name, port_number(settings, component, name), name in exposed)
         for name in PORTS[component]

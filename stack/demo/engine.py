@@ -1,4 +1,4 @@
-"""Run the live engine beside the demo's Prometheus, and ask it as a user would."""
+"""Ask the live engine of the demo's stack, as a user would."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from slo.duration import seconds
 from slo.errors import ToolError
 from slo.stack.json_client import JsonClient
-from slo.stack.processes import running_server
 
-__all__ = ["READING_INTERVAL", "Done", "Engine", "run_engine", "run_slo"]
+__all__ = ["Done", "Engine", "run_slo"]
 
-READING_INTERVAL = seconds(3)
-
-# A server of this machine answers at once or not at all.
-_SOURCE_TIMEOUT = seconds(2)
 _CALL_SECONDS = 30.0
 _POST_ATTEMPTS = 3
 _POST_SECONDS = 5.0
@@ -113,7 +106,12 @@ class Engine:
         return found
 
 
-def run_slo(arguments: Sequence[str], environment: Mapping[str, str]) -> Done:
+def run_slo(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    limit_seconds: float = _CALL_SECONDS,
+) -> Done:
     """
     Run the command `slo` of this installation.
 
@@ -130,43 +128,11 @@ def run_slo(arguments: Sequence[str], environment: Mapping[str, str]) -> Done:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_CALL_SECONDS,
+            timeout=limit_seconds,
             check=False,
             env=ours | dict(environment),
         )
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"slo {arguments[0]} did not end within {_CALL_SECONDS:g} s") from error
+        raise ToolError(f"slo {arguments[0]} did not end within {limit_seconds:g} s") from error
     output = "\n".join(filter(None, (done.stdout.rstrip(), done.stderr.rstrip())))
     return Done(done.returncode, output)
-
-
-@contextmanager
-def run_engine(
-    directory: Path, source: str, specs: Sequence[Path], policy: Path
-) -> Iterator[Engine]:
-    """
-    Serve the engine on a free loopback port, with a new ledger, and yield a client of it.
-
-    Args:
-        directory: Takes ledger and log (`engine.log`); made if missing.
-        source: URL of the Prometheus that it reads.
-        specs: Files of the specs.
-        policy: File of the gate policy.
-
-    Raises:
-        ToolError: The engine did not start.
-    """
-    ledger = f"sqlite:///{directory / 'ledger.db'}"
-
-    def arguments(address: str) -> list[str]:
-        found = ["-m", "slo.engine.cli", "serve", "--listen", address]
-        found += ["--source", source, "--timeout", str(_SOURCE_TIMEOUT)]
-        for spec in specs:
-            found += ["--specs", str(spec)]
-        found += ["--policy", str(policy), "--ledger", ledger]
-        return [*found, "--interval", str(READING_INTERVAL)]
-
-    with running_server(
-        sys.executable, directory, arguments, name="engine", ready_path="/readyz"
-    ) as url:
-        yield Engine(url, ledger, directory)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TextIO
 
 from slo import conventions
-from slo.errors import SloError
-from slo.stack.demo import deployments
+from slo.errors import SloError, ToolError
+from slo.stack.demo import deployments, doctor, telemetry
 from slo.stack.demo.receiver import Notification, NotifiedAlert
 from slo.stack.demo.scene import (
     EVALUATION_INTERVAL,
@@ -182,6 +182,7 @@ def _walk(scene: Scene) -> None:
     before = healthy.budget or 0.0
     _check_rules(scene)
     terminal.seen(f"no errors, error budget {_percent(before)}, page alert inactive")
+    telemetry.healthy(scene)
 
     terminal.step("May the shop be deployed? A pipeline asks the gate")
     deployments.allowed_before(scene)
@@ -204,6 +205,7 @@ def _walk(scene: Scene) -> None:
         lambda r: r.budget is not None and r.budget <= before - _WORTH_SEEING,
     )
     terminal.seen(f"error budget fell from {_percent(before)} to {_percent(spent.budget)}")
+    telemetry.failing(scene)
 
     terminal.step("May it be deployed now?")
     deployments.denied(scene)
@@ -225,13 +227,14 @@ def _walk(scene: Scene) -> None:
     def counted() -> float:
         return before - scene.traffic.failed / allowed
 
+    def is_right(budget: float) -> bool:
+        return abs(budget - counted()) <= _TOLERANCE * (before - counted())
+
     final = watch.until(
         "error budget as the clients count it",
         45,
         lambda r: (
-            terminal.elapsed_seconds >= settled
-            and r.budget is not None
-            and abs(r.budget - counted()) <= _TOLERANCE * (before - counted())
+            terminal.elapsed_seconds >= settled and r.budget is not None and is_right(r.budget)
         ),
     )
     failed, sent = scene.traffic.failed, scene.traffic.sent
@@ -242,25 +245,43 @@ def _walk(scene: Scene) -> None:
         f"error budget {_percent(before)} - {failed / allowed:.1%} = {_percent(counted())} by "
         f"their count, {_percent(final.budget)} by the recorded rules"
     )
+    telemetry.budgets(scene, is_right)
     _walk_without_prometheus(scene, token)
 
 
 def _walk_without_prometheus(scene: Scene, token: str) -> None:
     terminal = scene.terminal
 
-    terminal.step("Stop Prometheus: the engine goes on answering, and never guesses")
-    scene.prometheus_process.stop()
-    terminal.note(f"Prometheus at {scene.prometheus.url} is stopped")
-    deployments.unknown(scene)
+    terminal.step("Let Prometheus hang: the engine goes on answering, and never guesses")
+    with scene.stack.halted("prometheus") as go_on:
+        terminal.note(f"Prometheus at {scene.prometheus.url} hangs: it is halted by a signal")
+        deployments.unknown(scene)
 
-    terminal.step("Override: somebody takes responsibility, for a while and on record")
-    override_ends = deployments.overridden(scene, token)
+        terminal.step("Override: somebody takes responsibility, for a while and on record")
+        override_ends = deployments.overridden(scene, token)
 
-    terminal.step("Start Prometheus again: the override expires, and numbers decide")
-    scene.prometheus_process.start()
-    terminal.note(f"Prometheus at {scene.prometheus.url} is ready")
+        terminal.step("Let Prometheus go on: the override expires, and numbers decide")
+        go_on()
+    _await_prometheus(scene, 30)
+    terminal.note(f"Prometheus at {scene.prometheus.url} answers again")
     deployments.allowed_again(scene, override_ends)
     deployments.kept(scene)
+
+    terminal.step("Does the whole stack do its work? The doctor uses every path of it")
+    doctor.green(scene)
+
+
+def _await_prometheus(scene: Scene, limit_seconds: float) -> None:
+    deadline = time.monotonic() + limit_seconds
+    while True:
+        try:
+            scene.prometheus.value("vector(1)")
+        except ToolError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _read(scene: Scene) -> _Reading:
@@ -330,7 +351,7 @@ def _print_alert(terminal: Terminal, alert: NotifiedAlert) -> None:
 
 
 def _print_logs(terminal: Terminal, directory: Path) -> None:
-    for log in sorted(directory.glob("*/*.log")):
+    for log in sorted([*directory.glob("*.log"), *directory.glob("data/logs/*.log")]):
         lines = log.read_text("utf-8", errors="replace").splitlines()[-10:]
         if lines:
             terminal.line(f"The end of {log.name}:")
@@ -345,8 +366,11 @@ def _keep(scene: Scene) -> None:
     terminal.line(f"  Prometheus    {scene.prometheus.url}/alerts")
     terminal.line(f"  Board         {scene.engine.url}/")
     terminal.line(f"  Gate          slo gate {SERVICE} --engine {scene.engine.url}")
-    terminal.line(f"  Alertmanager  {scene.alertmanager.url}/#/alerts")
+    terminal.line(f"  Alertmanager  {scene.stack.url('alertmanager')}/#/alerts")
     terminal.line(f"  Shop          {scene.shop.url}/metrics")
+    terminal.line(f"  Stack         slo stack status --settings {scene.stack.settings}")
+    terminal.line(f"  Doctor        slo stack doctor --settings {scene.stack.settings}")
+    terminal.line(f"  Logs          {scene.stack.folder.logs}")
     terminal.line("  Break it      " + _fault_command(scene.shop.url, '{"error_ratio": 0.3}'))
     terminal.line(
         "  Slow it down  " + _fault_command(scene.shop.url, '{"extra_latency_seconds": 0.4}')

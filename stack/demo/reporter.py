@@ -109,7 +109,7 @@ def _line(request: _Served, trace_id: str) -> LogLine:
     return LogLine(
         f"GET {request.route} {request.status.value}",
         "ERROR" if request.status is _FAILED else "INFO",
-        {"http.route": request.route, "trace": trace_id},
+        {"http.route": request.route, "trace_id": trace_id},
     )
 
 

@@ -80,7 +80,7 @@ def service(
         "stop_grace_period": f"{_STOP_SECONDS.get(component.name, 30)}s",
         "networks": _networks(component, instance),
     }
-    ports = _ports(component, settings)
+    ports = _ports(component, settings) if instance in instances(component)[:1] else []
     if ports:
         found["ports"] = ports
     if component.extra_hosts:

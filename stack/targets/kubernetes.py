@@ -19,6 +19,7 @@ from slo.stack.targets.kubernetes_objects import (
     kustomization,
     metadata,
     namespace,
+    object_text,
 )
 from slo.stack.targets.kubernetes_operator import operator_files
 from slo.stack.targets.kubernetes_places import KubernetesPlaces
@@ -76,7 +77,7 @@ def render(
         "specs\n# and render again, or add a kustomization of your own on top.\n"
     )
     return tuple(
-        Artifact(path, KUBERNETES, header + "---\n".join(dump_yaml(o) for o in objects))
+        Artifact(path, KUBERNETES, header + "---\n".join(object_text(o) for o in objects))
         for path, objects in sorted(documents.items())
     )
 
@@ -142,13 +143,14 @@ def _small(plan: StackPlan) -> Iterator[Object]:
 def _ingress(component: Component, settings: StackSettings) -> Object | None:
     """Return the way in from outside, for what is exposed and speaks HTTP."""
     host = public_host(component.name, settings)
-    if not host or not any(port.name == "http" and port.exposed for port in component.ports):
+    ports = [p.name for p in component.ports if p.exposed and p.name in ("http", "otlp-http")]
+    if not host or not ports:
         return None
     found = metadata(component.name, component.name, settings)
     if component.access.tls:
         # The pods speak TLS too; this is how the ingress of the NGINX project is told.
         found["annotations"] = {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}
-    backend = {"service": {"name": component.name, "port": {"name": "http"}}}
+    backend = {"service": {"name": component.name, "port": {"name": ports[0]}}}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from slo.errors import ToolError
+from slo.stack.components.context import dump_yaml
 from slo.stack.components.model import Component, ConfigFile
 from slo.stack.settings import StackSettings
 from slo.stack.targets.kubernetes_places import headless
@@ -24,9 +26,11 @@ __all__ = [
     "labels",
     "metadata",
     "namespace",
+    "object_text",
     "selector",
     "service_account",
     "services",
+    "unique",
     "watches_cluster",
 ]
 
@@ -46,6 +50,9 @@ _LIVE_FOLDERS: Mapping[str, tuple[str, ...]] = {
 # Configuration with one of these words asks the API server about pods.
 _CLUSTER_WORDS = ("k8s_attributes", "k8sattributes", "kubernetes_sd_configs", "k8s_observer")
 
+# What keys of ConfigMaps must not have.
+_KEY_SIGN = re.compile(r"[^-._a-zA-Z0-9]")
+
 
 class Bundle(NamedTuple):
     """
@@ -62,8 +69,29 @@ class Bundle(NamedTuple):
 
     @property
     def keys(self) -> dict[str, str]:
-        """Return the key of each file: a path has slashes, a key must not."""
-        return {file.name: file.name.replace("/", ".") for file in self.files}
+        """Return the key of each file: a path may have slashes and any letter, a key must not."""
+        return unique(
+            {file.name: _KEY_SIGN.sub("-", file.name.replace("/", ".")) for file in self.files}
+        )
+
+
+def unique(wanted: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return *wanted* with a number before each value that another one has already.
+
+    >>> unique({"a b": "a-b", "a-b": "a-b"})
+    {'a b': 'a-b', 'a-b': '2-a-b'}
+    """
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name, text in wanted.items():
+        numbered, number = text, 1
+        while numbered in taken:
+            number += 1
+            numbered = f"{number}-{text}"
+        taken.add(numbered)
+        found[name] = numbered
+    return found
 
 
 def labels(component: str, settings: StackSettings) -> dict[str, str]:
@@ -160,6 +188,34 @@ def config_map(
         "metadata": metadata(name, component, settings),
         "data": dict(data),
     }
+
+
+def object_text(found: Object) -> str:
+    """Return an object as YAML; files in it are written by hand, where they are large."""
+    data = found.get("data") or {}
+    if found.get("kind") != "ConfigMap" or not all(map(_is_plain, data.values())):
+        return dump_yaml(found)
+    # The emitter looks at each letter, which takes a minute for three hundred services.
+    head = dump_yaml({key: value for key, value in found.items() if key != "data"})
+    parts = [head, "data:\n"] if data else [dump_yaml(found)]
+    for key, text in data.items():
+        name = dump_yaml({key: ""}).rpartition(": ")[0]
+        lines = (f"    {line}" if line else "" for line in text[:-1].split("\n"))
+        parts.append(f"  {name}: |\n" + "\n".join(lines) + "\n")
+    return "".join(parts)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether *text* can be a block as it is."""
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and not lines[-1]
+        and bool(lines[-2])
+        and bool(lines[0])
+        and not lines[0].startswith(" ")
+        and all(line.isprintable() and not line.endswith(" ") for line in lines)
+    )
 
 
 def digest(component: Component) -> str:

@@ -32,6 +32,7 @@ from slo.stack.targets.kubernetes_objects import (
     kustomization,
     labels,
     metadata,
+    unique,
 )
 from slo.stack.targets.kubernetes_places import OperatorPlaces
 from slo.stack.targets.kubernetes_scale import autoscaler, disruption_budget
@@ -108,17 +109,20 @@ def operator_files(settings: StackSettings, compiled: Compiled) -> dict[str, Ite
 
 
 def _rules(prometheus: Component, settings: StackSettings) -> Iterator[Object]:
-    for file in prometheus.configs:
-        folder, _, name = file.name.partition("/")
-        if folder != "rules":
-            continue
-        stem = re.sub(r"[^a-z0-9]+", "-", name.rpartition(".")[0].lower()).strip("-")
+    files = {file.name: file for file in prometheus.configs if file.name.startswith("rules/")}
+    for name, stem in unique({name: _stem(name) for name in files}).items():
         yield {
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PrometheusRule",
             "metadata": metadata(stem, "prometheus", settings),
-            "spec": yaml.safe_load(file.text),
+            "spec": yaml.load(files[name].text, Loader=yaml.CSafeLoader),
         }
+
+
+def _stem(path: str) -> str:
+    """Return a name of an object that is made of the name of a rule file."""
+    plain = path.removeprefix("rules/").rpartition(".")[0].lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:200] or "rules"
 
 
 def _dashboards(grafana: Component, settings: StackSettings) -> Iterator[Object]:

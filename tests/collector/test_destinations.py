@@ -120,6 +120,19 @@ class TestSecrets:
         client = found.get("http", found)
         assert {"authenticator": extension} == client["auth"]
 
+    @pytest.mark.parametrize("protocol", ["otlp", "remote_write"])
+    def test_header_in_a_file_is_read_by_an_extension(self, protocol: str) -> None:
+        headers = 'headers: {X-Key: "file:/run/$k", X-Team: a}'
+        _, found, extensions = exporter(
+            f'kind: mimir, url: "https://s", protocol: {protocol}, {headers}'
+        )
+
+        client = found.get("http", found)
+        expected = {"header": "X-Key", "scheme": "", "filename": "/run/$$k"}
+        assert {"bearertokenauth/aa": expected} == extensions
+        assert {"authenticator": "bearertokenauth/aa"} == client["auth"]
+        assert {"X-Team": "a"} == client["headers"]
+
     def test_of_datadog_and_elasticsearch_stand_in_their_own_settings(self) -> None:
         _, datadog, none = exporter("kind: datadog, token: env:DD, site: datadoghq.eu")
         _, search, also_none = exporter(

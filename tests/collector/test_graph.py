@@ -43,6 +43,8 @@ def destinations(draw: Callable[..., Any], name: str) -> dict[str, Any]:
         )
     if protocols:
         made["protocol"] = draw(st.sampled_from(protocols))
+        if made["protocol"] == "grpc" and made.keys() & {"token", "username"}:
+            made["url"] = "https://b.example"
     if draw(st.booleans()):
         made["signals"] = draw(st.lists(st.sampled_from(signals), unique=True, **FEW))
     if draw(st.booleans()):

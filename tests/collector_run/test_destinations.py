@@ -144,7 +144,7 @@ class TestRecorded:
         ("settings", "headers"),
         [
             ("tenant: team-a", {"x-scope-orgid": "team-a"}),
-            ("token: env:TEST_TOKEN", {"authorization": "Bearer s3cret"}),
+            ("token: env:TEST_TOKEN", {"authorization": "Bearer 0777"}),
             ('token: "file:{folder}/token"', {"authorization": "Bearer in-file"}),
             (
                 "username: me, password: env:TEST_PASSWORD",
@@ -156,7 +156,7 @@ class TestRecorded:
             ),
             (
                 'headers: {{api-key: "env:TEST_TOKEN", X-Team: "$5 ${{HOME}}"}}',
-                {"api-key": "s3cret", "x-team": "$5 ${HOME}"},
+                {"api-key": "0777", "x-team": "$5 ${HOME}"},
             ),
             ('headers: {{DD-API-KEY: "file:{folder}/key"}}', {"dd-api-key": "in-file"}),
         ],
@@ -172,11 +172,11 @@ class TestRecorded:
         headers: dict[str, str],
     ) -> None:
         """Tenants, tokens, passwords and headers arrive as they are written."""
-        monkeypatch.setenv("TEST_TOKEN", "s3cret")
+        monkeypatch.setenv("TEST_TOKEN", "0777")
         monkeypatch.setenv("TEST_PASSWORD", PASSWORD)
-        (tmp_path / "token").write_text("in-file")
-        (tmp_path / "key").write_text("in-file")
-        (tmp_path / "password").write_text(PASSWORD)
+        # Editors end files with a line break, which is no part of the secret.
+        for name, text in (("token", "in-file"), ("key", "in-file"), ("password", PASSWORD)):
+            (tmp_path / name).write_text(f"{text}\n")
         more = settings.format(folder=tmp_path)
 
         with (

@@ -31,6 +31,7 @@ kind: Telemetry
 sampling: {baseline: 0}
 destinations:
   - {name: jaeger, kind: jaeger, url: "http://localhost:1"}
+  - {name: metrics, kind: debug, signals: [metrics]}
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -33,6 +34,9 @@ slos:
     indicator: {span_availability: {selector: {service_name: checkout}}}
 """,
 )
+JSON = {"Content-Type": "application/json"}
+_RECORD = {"body": {"stringValue": "a line of a log that says a lot " * 300}}
+BODY = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [_RECORD] * 400}]}]})
 
 
 def test_refuses_and_lives(tmp_path: Path) -> None:
@@ -48,7 +52,7 @@ def test_refuses_and_lives(tmp_path: Path) -> None:
                     for _ in range(60):
                         if refused.is_set():
                             return
-                        answer = client.post(f"{gateway.url}/v1/logs", json=BODY)
+                        answer = client.post(f"{gateway.url}/v1/logs", content=BODY, headers=JSON)
                         if answer.status_code in (429, 503):
                             refused.set()
 
@@ -73,7 +77,3 @@ def test_refuses_and_lives(tmp_path: Path) -> None:
 
             assert eventually(taken_again)
             assert eventually(lambda: "after the flood" in backend.text())
-
-
-_RECORD = {"body": {"stringValue": "a line of a log that says a lot " * 300}}
-BODY = {"resourceLogs": [{"scopeLogs": [{"logRecords": [_RECORD] * 400}]}]}

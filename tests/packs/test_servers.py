@@ -23,6 +23,7 @@ from slo.engine.pipeline import compile_specs
 from slo.stack.prometheus import Alert, PrometheusClient, prometheus_config, run_prometheus
 from tests.packs.playing import expanded, packs_of
 
+pytestmark = pytest.mark.slow
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="needs the Debian package prometheus"
 )

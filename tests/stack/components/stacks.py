@@ -41,7 +41,8 @@ EVERYTHING_PUBLIC = StackSettings(
     name="shop",
     host="slo.example.com",
     expose={
-        name: Exposure("0.0.0.0") for name in ("alertmanager", "engine", "grafana", "prometheus")
+        name: Exposure("0.0.0.0")
+        for name in ("alertmanager", "collector-gateway", "engine", "grafana", "prometheus")
     },
 )
 # One of everything that changes the shape of a stack.

@@ -1,4 +1,4 @@
-"""A real collector takes every configuration that a stack or an example has."""
+"""A real collector takes every configuration that a stack has."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from slo.stack.targets.kubernetes import kubernetes_plan
 from slo.stack.targets.kubernetes_operator import operator_plan
 from slo.stack.targets.local_places import LocalPlaces
 from tests.collector.real_collector import validate
+from tests.collector_run.running import needs_collector
 from tests.stack.components.stacks import SPEC, VARIANTS, compiled
 from tests.stack.components.test_collector import PLATFORM
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-TELEMETRY = EXAMPLES / "telemetry"
-# What the program that can be built has no component for.
-NOT_BUILT = ("elasticsearch", "datadog")
+pytestmark = needs_collector
+
+TELEMETRY = Path(__file__).parents[3] / "examples" / "telemetry"
 
 
 def local_plan(settings: StackSettings, found: Compiled) -> StackPlan:
@@ -67,27 +67,6 @@ def test_takes_what_a_stack_has(target: str, variant: str, specs: str, tmp_path:
         [config] = plan.component(name).configs
 
         assert "" == validate(config.text, tmp_path), name
-
-
-def documents() -> list[str]:
-    """Return the files of examples that say where telemetry goes."""
-    return sorted(
-        str(path.relative_to(EXAMPLES))
-        for path in EXAMPLES.rglob("*.yaml")
-        if "\nkind: Telemetry" in path.read_text("utf-8")
-    )
-
-
-@pytest.mark.parametrize("document", documents())
-def test_takes_what_examples_compile_to(document: str, tmp_path: Path) -> None:
-    result = compile_specs([str((EXAMPLES / document).parent)], CompileOptions())
-    configs = [a for a in result.artifacts if a.kind == "collector" and "rules" not in a.path]
-
-    assert configs
-    for artifact in configs:
-        if any(f"\n  {name}/" in artifact.text for name in NOT_BUILT):
-            pytest.skip("the collector that is here lacks an exporter")
-        assert "" == validate(artifact.text, tmp_path), artifact.path
 
 
 def test_refuses_what_it_does_not_know(tmp_path: Path) -> None:

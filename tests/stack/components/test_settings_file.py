@@ -45,7 +45,8 @@ engine: {interval: 15s}
 notifications: {group_wait: 10s, group_interval: 1m, repeat_interval: 3h}
 without: [jaeger, loki]
 replicas: {engine: 2, collector-gateway: 3}
-expose: {grafana: {address: 0.0.0.0, port: 3001}}
+expose: {grafana: {address: 0.0.0.0, port: 3001}, collector-gateway: {address: 0.0.0.0}}
+runbooks: https://example.com/runbooks
 host: slo.example.com
 registry: mirror.example.com/hub
 images: {engine: "registry.example.com/slostack:1"}
@@ -72,7 +73,11 @@ deadman: {url_file: heartbeat, interval: 5m}
             notifications=Notifications(seconds(10), minutes(1), hours(3)),
             parts=frozenset(OPTIONAL_PARTS) - {"jaeger", "loki"},
             replicas={"engine": 2, "collector-gateway": 3},
-            expose={"grafana": Exposure("0.0.0.0", 3001)},
+            expose={
+                "grafana": Exposure("0.0.0.0", 3001),
+                "collector-gateway": Exposure("0.0.0.0"),
+            },
+            runbooks="https://example.com/runbooks",
             host="slo.example.com",
             registry="mirror.example.com/hub",
             images={"engine": "registry.example.com/slostack:1"},
@@ -92,6 +97,8 @@ deadman: {url_file: heartbeat, interval: 5m}
             ("metrics: {engine: influx}", "SLO104", "3:19"),
             ("expose: {loki: {address: 0.0.0.0}}", "SLO101", "3:10"),
             ("expose: {grafana: {port: 99999}}", "SLO105", "3:26"),
+            ("expose: {collector-gateway: {port: 4317}}", "SLO101", "3:30"),
+            ("runbooks: docs/runbooks", "SLO106", "3:11"),
             ("images: {grafana: grafana/grafana}", "SLO106", "3:19"),
             ("images: {graphana: grafana/grafana:1}", "SLO104", "3:10"),
             ("deadman: {url_file: 'https://example.com/secret'}", "SLO106", "3:21"),
@@ -106,6 +113,13 @@ deadman: {url_file: heartbeat, interval: 5m}
         found = failure.value.diagnostics[0]
         assert found.code.startswith(code), found
         assert place == f"{found.span.line}:{found.span.column}"
+
+    def test_does_not_repeat_what_may_be_secret(self) -> None:
+        """The address of a dead man's switch is one."""
+        with pytest.raises(CompileFailed) as failure:
+            settings_of("deadman: {url_file: 'https://example.com/hunter2'}")
+
+        assert "hunter2" not in str(failure.value.diagnostics)
 
     @pytest.mark.parametrize(
         ("text", "message"),

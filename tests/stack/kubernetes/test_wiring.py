@@ -235,7 +235,8 @@ class TestIngress:
         services = named("public", BASE, "Service")
         found = named("public", BASE, "Ingress")
 
-        assert sorted(found) == ["alertmanager", "engine", "grafana", "prometheus"]
+        exposed = ["alertmanager", "collector-gateway", "engine", "grafana", "prometheus"]
+        assert sorted(found) == exposed
         for name, ingress in found.items():
             [rule] = ingress["spec"]["rules"]
             backend = rule["http"]["paths"][0]["backend"]["service"]

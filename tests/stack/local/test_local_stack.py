@@ -19,6 +19,7 @@ from tests.stack.local.running import SPEC, TestStack, is_alive, until
 
 pytestmark = [
     pytest.mark.servers,
+    pytest.mark.slow,
     pytest.mark.skipif(
         any(shutil.which(p) is None for p in ("prometheus", "prometheus-alertmanager")),
         reason="Prometheus or Alertmanager is missing",
@@ -105,7 +106,6 @@ def test_no_part_outlives_a_supervisor_that_is_killed_and_up_repairs_it(stack: T
     assert not set(pids.values()) & set(stack.pids().values())
 
 
-@pytest.mark.slow
 def test_down_stops_everything_and_data_are_there_after_the_next_up(stack: TestStack) -> None:
     stack.up()
     pids = stack.pids()
