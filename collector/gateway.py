@@ -59,6 +59,9 @@ def gateway_config(
     version = options.target_version or plan.collector_version
     context = _Context(plan, services, needs, options, version)
     config = base_config(plan.gateway, options.gateway)
+    # `span_metrics` tells by it whose counters are whose. Left out, it is made up at each start,
+    # and every restart would make new series, whose first value no `rate()` sees.
+    config.telemetry["resource"] = {"collector.instance.id": options.instance}
     processors = intake(config, plan, options.gateway, plan.gateway.memory_limit_mib, options.guard)
     rules = attribute_rules(services, (*needs.span_attributes, *needs.log_attributes))
     if rules is not None:

@@ -32,7 +32,8 @@ ALERTMANAGER_UID = "alertmanager"
 LOKI_UID = "loki"
 JAEGER_UID = "jaeger"
 # Where dashboards are found: title and uid of the folder.
-FOLDER, FOLDER_UID = "SLO", "slostack"
+FOLDER = "SLO"
+FOLDER_UID = "slostack"
 _PROVISIONING = "provisioning"
 _KIND = "dashboards"
 # Labels that programs give exemplars for the id of the trace.

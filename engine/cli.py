@@ -18,7 +18,7 @@ __all__ = ["main", "program"]
 _COMMANDS = {
     "backfill": "Fill the recorded series from raw history, so that day one shows thirty days.",
     "catalog": "Show the typed indicators, with settings, examples and PromQL.",
-    "compile": "Compile specs into Prometheus rules, alerts, tests and Alertmanager routing.",
+    "compile": "Compile specs into rules, alerts, their tests, routing, dashboards and collectors.",
     "dashboards": "Bring the compiled dashboards to a Grafana.",
     "demo": "Watch a real outage go from the SLI to the page, on this machine.",
     "explain": "Explain a diagnostic code.",

@@ -21,7 +21,7 @@ _NAME = re.compile(_NAMES, re.IGNORECASE)
 # so long that looking at it takes for ever.
 _ENTRY = re.compile(
     rf"""
-    (?P<key>["']?[\w.-]{{0,40}}
+    (?<![\w.-])(?P<key>["']?[\w.-]{{0,80}}
         (?:{_NAMES}|_file)
         [\w.-]{{0,40}}["']?\s{{0,10}}:\s{{1,40}})
     (?P<value>"[^"]*"?|'[^']*'?|[^\s"'#{{\[&*!|>][^,}}\]\#]*)

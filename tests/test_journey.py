@@ -5,15 +5,31 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from slo.stack.targets.local_programs import find
 
 pytestmark = pytest.mark.journey
+needs_servers = pytest.mark.skipif(
+    not (shutil.which("prometheus") and shutil.which("prometheus-alertmanager")),
+    reason="needs the Debian packages prometheus and prometheus-alertmanager",
+)
+
+# A shell starts programs in the background with Ctrl-C ignored, and so would the tests.
+IN_THE_FOREGROUND = """
+import signal, sys
+from slo.engine.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["slo", "demo"]
+sys.exit(main())
+"""
 
 # In the order in which they must be seen.
 # Seen only where there is a collector; each comes after the step before it.
@@ -26,9 +42,9 @@ WITH_COLLECTOR = (
     r"the doctor found nothing wrong: exit code 0",
 )
 WITHOUT_COLLECTOR = (
-    r"left out +spans and logs, for want of a collector: run `scripts/build-collector`",
-    r"skipped +spans ",
-    r"the doctor found nothing wrong: exit code 0",
+    r"left out +spans and logs: this machine has no collector",
+    r"to have it +run `scripts/build-collector`",
+    r"traffic +50 requests a second",
 )
 
 STEPS = (
@@ -106,20 +122,58 @@ def without_keep() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "KEEP"}
 
 
-@pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("prometheus-alertmanager")),
-    reason="needs the Debian packages prometheus and prometheus-alertmanager",
-)
+@needs_servers
 def test_every_step_is_seen() -> None:
     """The demo ends by itself within four minutes, with 0, having shown every step."""
     done = demo(without_keep(), 240)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert_seen(STEPS, done.stdout)
-    collector = find("otelcol") is not None
-    assert_seen(WITH_COLLECTOR if collector else WITHOUT_COLLECTOR, done.stdout)
+    assert_seen(WITH_COLLECTOR if find("otelcol") else WITHOUT_COLLECTOR, done.stdout)
     assert "\033" not in done.stdout
     assert done.stderr == ""
+
+
+@needs_servers
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """Without a collector the demo runs as well; Ctrl-C and SIGTERM end all that it started."""
+    environment = without_keep() | {"XDG_CACHE_HOME": "/nonexistent", "TMPDIR": str(tmp_path)}
+    if any(shutil.which(name) for name in ("otelcol", "otelcol-slostack", "otelcol-contrib")):
+        pytest.skip("a collector is on the PATH")
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_THE_FOREGROUND],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        output = ""
+        for line in process.stdout:
+            output += line
+            if "Healthy" in line:
+                break
+        assert_seen(WITHOUT_COLLECTOR, output)
+        assert running_in(tmp_path)
+        process.send_signal(number)
+        output += process.stdout.read()
+
+        assert process.wait(90) == (130 if number is signal.SIGINT else 143), output
+    assert running_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def running_in(folder: Path) -> list[str]:
+    """Return the command lines of all processes that name *folder*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            text = path.read_bytes().replace(b"\0", b" ").decode()
+            if str(folder) in text:
+                found.append(text)
+    return found
 
 
 def test_missing_program_is_named() -> None:

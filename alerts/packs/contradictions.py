@@ -6,24 +6,15 @@ from collections.abc import Iterator
 
 from slo.alerts.packs.settings import Settings
 from slo.diagnostics import Diagnostic, Severity
-from slo.duration import Duration
 from slo.source import Map, Source, key_span
 
 __all__ = ["contradictions"]
 
-# Settings of which the first must be below the second, and what would be wrong otherwise.
+# Durations of which the first must be below the second, and what would be wrong otherwise.
 _LATE_TICKET = "the ticket would come after the page"
 _BELOW = {
     "latency": (("floor", "limit", "no spike would be told before the limit"),),
-    "disk": (
-        ("page_ahead", "ticket_ahead", _LATE_TICKET),
-        ("page_below", "ticket_prediction_below", _LATE_TICKET),
-        (
-            "page_prediction_below",
-            "ticket_prediction_below",
-            "the ticket would come after the page",
-        ),
-    ),
+    "disk": (("page_ahead", "ticket_ahead", _LATE_TICKET),),
     "certificates": (("page_before", "ticket_before", _LATE_TICKET),),
     "clocks": (("max_offset", "page_offset", _LATE_TICKET),),
 }
@@ -32,7 +23,7 @@ _BELOW = {
 def contradictions(source: Source, given: Map, settings: Settings) -> Iterator[Diagnostic]:
     """Yield what of *given* contradicts the other settings, defaults among them."""
     for lower, upper, consequence in _BELOW.get(settings.pack, ()):
-        if _value(settings, lower) < _value(settings, upper):
+        if settings.duration(lower) < settings.duration(upper):
             continue
         blamed, other = (lower, upper) if lower in given else (upper, lower)
         relation = "not below" if blamed == lower else "not above"
@@ -44,8 +35,3 @@ def contradictions(source: Source, given: Map, settings: Settings) -> Iterator[D
             key_span(source, given, blamed),
             None if other in given else f"{settings.given[other]} is the default; give both",
         )
-
-
-def _value(settings: Settings, key: str) -> float:
-    value = settings.given[key]
-    return Duration.parse(value).seconds if isinstance(value, str) else float(value)

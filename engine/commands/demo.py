@@ -13,8 +13,15 @@ from slo.errors import SloError
 __all__ = ["command"]
 
 _EXTRA = frozenset({"httpx", "prometheus_client"})
-# `slo serve` needs more, and names it; these tell whether its extra was installed at all.
-_ENGINE_EXTRA = ("alembic", "apscheduler", "fastapi", "sqlalchemy", "uvicorn")
+# The stack needs more, and names it; these tell whether the extras were installed at all.
+_STACK_EXTRAS = (
+    "alembic",
+    "apscheduler",
+    "fastapi",
+    "grafana_foundation_sdk",
+    "sqlalchemy",
+    "uvicorn",
+)
 
 
 def _default_example() -> Path:
@@ -38,10 +45,11 @@ def command(keep: bool, example: Path | None) -> None:
     """
     Break a small shop on real servers and watch its SLO page, its gate and the recovery.
 
-    Compiles examples/demo, runs it on Prometheus and Alertmanager of this machine against a
-    little service with traffic, breaks the service, and shows the error ratio, the budget, the
-    alert, both notifications and the recovery. Beside them runs `slo serve`: its gate allows,
-    denies while the page fires, does not know once Prometheus is stopped, and is overridden.
+    Compiles examples/demo and brings a stack up with it by `slo stack up`: Prometheus,
+    Alertmanager, the engine and, where this machine has them, collectors. Sends traffic to a
+    little service, breaks it, and shows the error ratio, the budget, the alert, both
+    notifications and the recovery. The engine's gate allows, denies while the page fires, does
+    not know once Prometheus hangs, and is overridden. At the end the doctor looks at the stack.
     Takes under three minutes, uses the loopback address only, and leaves nothing behind.
 
     Exits with 0 only if every step was observed.
@@ -52,7 +60,7 @@ def command(keep: bool, example: Path | None) -> None:
             f"the demo's spec is not at {example}: run it from a checkout of the repository, "
             "or name its folder examples/demo with --example"
         )
-    missing = next((name for name in _ENGINE_EXTRA if find_spec(name) is None), None)
+    missing = next((name for name in _STACK_EXTRAS if find_spec(name) is None), None)
     if missing is not None:
         raise click.ClickException(_needs(missing))
     try:
@@ -69,4 +77,4 @@ def command(keep: bool, example: Path | None) -> None:
 
 
 def _needs(package: str) -> str:
-    return f"the demo needs the Python package {package}: pip install 'slostack[demo,engine]'"
+    return f"the demo needs the Python package {package}: pip install 'slostack[demo,engine,stack]'"

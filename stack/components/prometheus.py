@@ -11,7 +11,14 @@ from slo.stack.components.meta_rules import META_RULES_FILE, meta_rules
 from slo.stack.components.model import Component, ConfigFile, Probe, Reload, Volume
 from slo.stack.settings import StackSettings
 
-__all__ = ["CONFIG", "prometheus", "rule_files", "scrape_configs", "scrape_times"]
+__all__ = [
+    "CONFIG",
+    "evaluation_interval",
+    "prometheus",
+    "rule_files",
+    "scrape_configs",
+    "scrape_times",
+]
 
 CONFIG = "prometheus.yaml"
 _WEB_CONFIG = "prometheus-web.yaml"
@@ -131,7 +138,7 @@ def _config(context: Context) -> dict[str, Any]:
     config: dict[str, Any] = {
         "global": {
             **scrape_times(context.settings),
-            "evaluation_interval": str(context.settings.evaluation_interval or _EVALUATION),
+            "evaluation_interval": evaluation_interval(context.settings),
             "external_labels": {"stack": context.settings.name},
         },
         "rule_files": [rules],
@@ -162,6 +169,11 @@ def _config(context: Context) -> dict[str, Any]:
     }
     config["scrape_configs"] = list(scrape_configs(context, "prometheus"))
     return config
+
+
+def evaluation_interval(settings: StackSettings) -> str:
+    """Return how often groups of rules are evaluated that do not say it themselves."""
+    return str(settings.evaluation_interval or _EVALUATION)
 
 
 def scrape_times(settings: StackSettings) -> dict[str, str]:

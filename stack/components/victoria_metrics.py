@@ -9,7 +9,12 @@ from __future__ import annotations
 from slo.duration import Duration
 from slo.stack.components.context import CA, Context
 from slo.stack.components.model import Component, ConfigFile, Probe, Reload, Secret, Volume
-from slo.stack.components.prometheus import rule_files, scrape_configs, scrape_times
+from slo.stack.components.prometheus import (
+    evaluation_interval,
+    rule_files,
+    scrape_configs,
+    scrape_times,
+)
 from slo.stack.components.reading import read_path, reader, writer, writer_path
 
 __all__ = [
@@ -196,7 +201,7 @@ def vmalert(context: Context) -> Component:
         f"-remoteRead.url={read}",
         f"-remoteWrite.url={write}",
         f"-remoteWrite.flushInterval={_FLUSH}",
-        "-evaluationInterval=30s",
+        f"-evaluationInterval={evaluation_interval(context.settings)}",
         f"-external.label=stack={context.settings.name}",
         "-loggerLevel=WARN",
     ]

@@ -156,9 +156,8 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
         scene = replace(scene, reporter=reporter)
         terminal.seen(f"collector     {agent}   takes a span and a log line of every request")
     else:
-        terminal.note(
-            f"left out      spans and logs, for want of a collector: {remedy(_COLLECTOR)}"
-        )
+        terminal.note("left out      spans and logs: this machine has no collector")
+        terminal.texts({"to have it": remedy(_COLLECTOR)})
     traffic = running.enter_context(
         run_traffic(shop.url, ROUTES, requests_per_second=_REQUESTS_PER_SECOND)
     )

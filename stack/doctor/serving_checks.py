@@ -35,7 +35,9 @@ def engine(patient: Patient) -> Iterator[Finding]:
         yield fail(f"its numbers are {age:.0f} s old", "see its sources, and its log")
     else:
         total = patient.call("engine").get("/v1/slos", {"limit": "1"})["total"]
-        yield ok(f"{total} SLOs, numbers {age:.0f} s old, {len(found['sources'])} sources")
+        count = len(found["sources"])
+        sources = f"{count} source{'' if count == 1 else 's'}"
+        yield ok(f"{total} SLOs, numbers {age:.0f} s old, {sources}")
 
 
 def gates(patient: Patient) -> Iterator[Finding]:

@@ -50,6 +50,8 @@ _LIVE_FOLDERS: Mapping[str, tuple[str, ...]] = {
 # Configuration with one of these words asks the API server about pods.
 _CLUSTER_WORDS = ("k8s_attributes", "k8sattributes", "kubernetes_sd_configs", "k8s_observer")
 
+# From here on, YAML gives keys a form of their own.
+_LONG_KEY = 100
 # What keys of ConfigMaps must not have.
 _KEY_SIGN = re.compile(r"[^-._a-zA-Z0-9]")
 
@@ -193,11 +195,12 @@ def config_map(
 def object_text(found: Object) -> str:
     """Return an object as YAML; files in it are written by hand, where they are large."""
     data = found.get("data") or {}
-    if found.get("kind") != "ConfigMap" or not all(map(_is_plain, data.values())):
+    plain = all(len(key) < _LONG_KEY and _is_plain(text) for key, text in data.items())
+    if found.get("kind") != "ConfigMap" or not data or not plain:
         return dump_yaml(found)
     # The emitter looks at each letter, which takes a minute for three hundred services.
     head = dump_yaml({key: value for key, value in found.items() if key != "data"})
-    parts = [head, "data:\n"] if data else [dump_yaml(found)]
+    parts = [head, "data:\n"]
     for key, text in data.items():
         name = dump_yaml({key: ""}).rpartition(": ")[0]
         lines = (f"    {line}" if line else "" for line in text[:-1].split("\n"))

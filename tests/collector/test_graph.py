@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from slo.collector.emit import collector_configs
 from slo.collector.graph import faults
 from slo.collector.model import Config, Pipeline, config_text
-from slo.collector.options import CollectorOptions
+from slo.collector.options import CollectorOptions, Guard
 from slo.spec.telemetry import DESTINATION_KINDS
 from tests.collector.documents import PLATFORM, make, read, service
 
@@ -98,8 +98,10 @@ def services(draw: Callable[..., Any], name: str) -> dict[str, Any]:
         if draw(st.booleans())
     }
     if draw(st.booleans()):
-        rules = st.lists(ATTRIBUTES, unique=True, **FEW)
-        telemetry["attributes"] = {"keep": draw(rules), "drop": draw(rules), "hash": draw(rules)}
+        names = draw(st.lists(ATTRIBUTES, unique=True, **FEW))
+        # No attribute stands under two of them.
+        rules = zip(("keep", "drop", "hash"), (names[i::3] for i in range(3)), strict=True)
+        telemetry["attributes"] = {rule: found for rule, found in rules if found}
     if draw(st.booleans()):
         telemetry["logs"] = {
             "files": [{"paths": ["/var/log/$x/*.log"], "format": "json", "severity": "level"}] * 2,
@@ -125,13 +127,22 @@ def documents(draw: Callable[..., Any]) -> list[str]:
     return [f"{json.dumps(document)}\n" for document in made]
 
 
+GUARD = Guard("/tls.crt", "/tls.key", "/token", "/ca.crt", "/agent/token", "gateway")
+PLACES = (
+    CollectorOptions(),
+    CollectorOptions(gateway_targets=("a:4317", "b:4317")),
+    CollectorOptions(gateway_dns=("gateways", 14317), guard=GUARD),
+    CollectorOptions(guard=GUARD),
+)
+
+
 @settings(max_examples=100, deadline=None)
-@given(documents())
-def test_every_configuration_is_sound(texts: list[str]) -> None:
+@given(documents(), st.sampled_from(PLACES))
+def test_every_configuration_is_sound(texts: list[str], options: CollectorOptions) -> None:
     specs, found = read(*texts)
     assert [] == [d for d in found if d.is_error]
 
-    configs, problems = collector_configs(specs, CollectorOptions())
+    configs, problems = collector_configs(specs, options)
 
     assert configs or {"SLO711", "SLO714", "SLO715"} & {d.code for d in problems}
     for config in configs.values():

@@ -197,3 +197,24 @@ class TestFailures:
 
         assert 1 == result.exit_code
         assert "gave no answer within 1 s" in result.stderr
+        assert 1 == result.stderr.count("\n"), "what went wrong is said once"
+
+    @pytest.mark.parametrize("url", ["http://[::1", "http://a:99999", "grafana", "http://"])
+    def test_what_is_no_address_is_wrong_usage(
+        self, push: Pushing, grafana: Grafana, url: str
+    ) -> None:
+        grafana.url = url
+
+        result = push()
+
+        assert 2 == result.exit_code
+        assert "is not a URL" in result.stderr
+
+    def test_a_password_belongs_into_the_token_file(self, push: Pushing, grafana: Grafana) -> None:
+        grafana.url = "http://admin:hunter2@127.0.0.1:9"
+
+        result = push()
+
+        assert 2 == result.exit_code
+        assert "--token-file" in result.stderr
+        assert "hunter2" not in result.output

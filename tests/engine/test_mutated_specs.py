@@ -12,11 +12,14 @@ from slo.engine.options import CompileOptions
 from slo.engine.pipeline import compile_specs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+EVERY_KEY = Path(__file__).with_name("every_key.yaml")
 DOCUMENTS = [
     document
-    for path in sorted(EXAMPLES.rglob("*.yaml"))
+    for path in [*sorted(EXAMPLES.rglob("*.yaml")), EVERY_KEY]
     for document in yaml.safe_load_all(path.read_text())
 ]
+NEW_KINDS = [d for d in DOCUMENTS if d.get("kind") in ("Telemetry", "Packs", "Stack")]
+NEW_KINDS += [d for d in DOCUMENTS if "telemetry" in d]
 REPLACEMENTS: list[Any] = [
     None,
     5,
@@ -35,6 +38,19 @@ REPLACEMENTS: list[Any] = [
     [None],
     {},
     {"a": None},
+    10**400,
+    "x" * 300,
+    "-5m",
+    "9" * 30 + "d",
+    "1:30",
+    "\x85",
+    "日本",
+    "${env:HOME}",
+    "http://[::1",
+    "http://a:99999",
+    "a:99999",
+    "../../etc/passwd",
+    ["a", "a"],
 ]
 
 
@@ -76,5 +92,27 @@ def test_broken_specs_yield_diagnostics(profile: str, seed: int, tmp_path: Path)
 
         assert all(1 <= d.span.line <= lines for d in result.diagnostics)
         assert not (result.failed and result.artifacts)
+
+    assert failed > 20, "the mutations hardly break anything"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_broken_telemetry_packs_and_stacks_yield_diagnostics(seed: int, tmp_path: Path) -> None:
+    choose = random.Random(seed)
+    path = tmp_path / "spec.yaml"
+    failed = 0
+    for _ in range(60):
+        documents = [copy.deepcopy(choose.choice(NEW_KINDS)) for _ in range(2)]
+        for _ in range(choose.choice([1, 1, 2, 3])):
+            _mutate(documents, choose)
+        path.write_text(yaml.safe_dump_all(documents))
+        result = compile_specs([str(path)], CompileOptions())
+        failed += result.failed
+        lines = path.read_text().count("\n") + 1
+
+        assert all(1 <= d.span.line <= lines for d in result.diagnostics)
+        for artifact in result.artifacts:
+            if artifact.path.startswith(("collector/", "rules/")):
+                yaml.load(artifact.text, yaml.CSafeLoader)
 
     assert failed > 20, "the mutations hardly break anything"

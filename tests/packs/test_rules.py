@@ -47,6 +47,7 @@ CHANGED: list[tuple[str, dict[str, Any]]] = [
     ("certificates", {"ticket_before": "30d", "page_before": "7d"}),
     ("clocks", {"max_offset": "1s", "page_offset": "2m", "for": "1m"}),
     ("monitoring", {"down_share": 0.4, "for": "2m", "selector": 'cluster="a"'}),
+    ("monitoring", {"down_share": 0.9, "for": "1h"}),
 ]
 
 
@@ -140,6 +141,22 @@ def test_alerts_can_be_left_out(tmp_path: Path) -> None:
 
     assert ["QueueDoesNotDrain"] == [a.alert for a in packs.packs[0].rules.all_alerts]
     assert [] == promtool(packs, tmp_path)
+
+
+@needs_promtool
+@pytest.mark.parametrize("holding", ["1m", "10m", "1h"])
+@pytest.mark.parametrize("pack", PACKS)
+def test_stories_come_out_when_alerts_are_held(pack: str, holding: str, tmp_path: Path) -> None:
+    assert [] == promtool(packs_of({pack: ALL[pack]}, keep_firing_for=holding), tmp_path)
+
+
+@needs_promtool
+def test_a_story_sees_that_an_alert_is_not_held(tmp_path: Path) -> None:
+    packs = packs_of({"clocks": {}}, keep_firing_for="1h")
+    for alert in packs.packs[0].rules.alerts:
+        object.__setattr__(alert, "keep_firing_for", None)
+
+    assert [] != promtool(packs, tmp_path)
 
 
 @needs_promtool

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,13 +18,17 @@ from click.testing import CliRunner
 from slo.duration import Duration, days, seconds
 from slo.engine.commands.demo import command
 from slo.errors import ToolError
+from slo.stack.components.ports import DOCTOR_PORT, PORTS
 from slo.stack.demo.engine import Engine, run_slo
 from slo.stack.demo.history import event_records
 from slo.stack.demo.listener import listening
 from slo.stack.demo.receiver import run_receiver
+from slo.stack.demo.reporter import run_reporter
+from slo.stack.demo.running import PARTS, free_offset
 from slo.stack.demo.service import ROUTES, Fault, Shop, run_shop
 from slo.stack.demo.terminal import Terminal
 from slo.stack.demo.traffic import run_traffic
+from slo.stack.processes import LOOPBACK
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "demo"
 
@@ -292,14 +298,117 @@ class TestEngine:
         assert "--engine" in done.output
 
 
+class TestReporter:
+    def test_every_request_is_a_span_and_a_line(self) -> None:
+        """The collector is told of both counters at once, then of each request that is served."""
+        asked: list[tuple[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                asked.append((self.path, json.loads(body)))
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        shop = Shop()
+        with listening(Handler) as url, run_reporter(shop, url, "shop") as reporter:
+            first = [path for path, _ in asked]
+            shop.set_fault(Fault(error_ratio=0.5))
+            for _ in range(4):
+                shop.answer("/cart")
+            reporter.send()
+            # The thread may have been faster, and be at it.
+            deadline = time.monotonic() + 10
+            while reporter.sent < 4 and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+        assert reporter.problem == ""
+        assert first == ["/v1/traces", "/v1/logs"]
+        spans = [
+            span["status"].get("code", 0)
+            for path, body in asked
+            if path == "/v1/traces"
+            for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        ]
+        lines = [
+            line["severityText"]
+            for path, body in asked
+            if path == "/v1/logs"
+            for line in body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        ]
+        assert (spans[:2], spans[2:].count(2), len(spans)) == ([0, 2], 2, 6)
+        assert (lines[:2], lines[2:].count("ERROR"), len(lines)) == (["INFO", "ERROR"], 2, 6)
+
+    def test_refusal_is_told(self) -> None:
+        """What the collector refuses is lost, and the demo says why."""
+
+        class Handler(BaseHTTPRequestHandler):
+            answers = 0
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                type(self).answers += 1
+                self.send_response(200 if self.answers <= 2 else 400)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        shop = Shop()
+        with listening(Handler) as url, run_reporter(shop, url, "shop") as reporter:
+            shop.answer("/cart")
+            deadline = time.monotonic() + 10
+            while not reporter.problem and time.monotonic() < deadline:
+                time.sleep(0.05)
+
+        assert "answered 400" in reporter.problem
+        assert reporter.sent == 0
+
+    def test_nobody_listens(self) -> None:
+        """A collector that cannot be reached is said at the start."""
+        with (
+            pytest.raises(ToolError, match="cannot be reached"),
+            run_reporter(Shop(), f"http://{LOOPBACK}:9", "shop"),
+        ):
+            raise AssertionError("never reached")
+
+
+class TestFreeOffset:
+    def test_all_ports_are_free(self) -> None:
+        """Every part of the demo's stack can listen, and the doctor too."""
+        offset = free_offset()
+
+        for number in [DOCTOR_PORT, *(n for part in PARTS for n in PORTS[part].values())]:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((LOOPBACK, number + offset))
+
+    def test_one_that_is_taken_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An offset with which one port is taken is no offset."""
+        first, second = free_offset(), free_offset()
+        offsets = iter([first, second])
+        monkeypatch.setattr("random.randrange", lambda *_: next(offsets))
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind((LOOPBACK, PORTS["prometheus"]["http"] + first))
+            taken.listen()
+
+            assert free_offset() == second
+
+
 def test_missing_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the engine's packages the demo says what to install, before it starts anything."""
-    monkeypatch.setattr("slo.engine.commands.demo._ENGINE_EXTRA", ("json", "not_installed"))
+    monkeypatch.setattr("slo.engine.commands.demo._STACK_EXTRAS", ("json", "not_installed"))
 
     result = CliRunner().invoke(command, [])
 
     assert result.exit_code == 1
-    assert "needs the Python package not_installed: pip install 'slostack[demo,engine]'" in (
+    assert "needs the Python package not_installed: pip install 'slostack[demo,engine,stack]'" in (
         result.output
     )
 

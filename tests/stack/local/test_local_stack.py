@@ -278,6 +278,18 @@ def test_in_the_foreground_it_ends_with_its_signal(stack: TestStack) -> None:
         process.wait()
 
 
+def test_a_part_that_was_halted_ends_in_order(stack: TestStack) -> None:
+    """A halted program cannot hear that it shall end; killed, it would lose what is in memory."""
+    stack.up()
+    pid = stack.pids()["prometheus"]
+    os.kill(pid, signal.SIGSTOP)
+    done = stack.run("down")
+
+    assert 0 == done.returncode, done.stderr
+    assert not is_alive(pid)
+    assert "See you next time!" in stack.own.log("prometheus").read_text()
+
+
 def test_require_refuses_where_a_part_cannot_run(stack: TestStack) -> None:
     stack.settings.write_text(stack.text.replace("grafana, ", ""))
     if shutil.which("grafana-server"):
