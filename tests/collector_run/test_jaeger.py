@@ -18,7 +18,7 @@ from tests.collector_run.running import eventually, needs_collector, running, se
 PROGRAM = find("jaeger")
 pytestmark = [
     *needs_collector,
-    pytest.mark.skipif(PROGRAM is None, reason="needs Jaeger 2: scripts/build-backend jaeger"),
+    pytest.mark.skipif(PROGRAM is None, reason="needs Jaeger 2: scripts/build-jaeger"),
 ]
 
 SPECS = """\

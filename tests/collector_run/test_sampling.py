@@ -41,13 +41,11 @@ DECIDED_SECONDS = 4.0
 
 
 @contextmanager
-def installation(
-    folder: Path, baseline: int, *, gateways: int = 1, more: str = ""
-) -> Iterator[tuple[Tiers, Backend]]:
-    specs = [PLATFORM.replace("BASELINE", str(baseline)) + more, CHECKOUT]
+def installation(folder: Path, baseline: int) -> Iterator[tuple[Tiers, Backend]]:
+    specs = [PLATFORM.replace("BASELINE", str(baseline)), CHECKOUT]
     with backend(folder) as other:
         endpoints = {"metrics": other.url, "traces": f"http://{other.grpc}"}
-        with running(tiers(folder, specs, endpoints, gateways=gateways)) as made:
+        with running(tiers(folder, specs, endpoints)) as made:
             yield made, other
 
 
@@ -117,21 +115,3 @@ def test_late_span_follows_the_decision_of_its_trace(tmp_path: Path) -> None:
         assert [failed] == settles(lambda: kept(other, "stock"), [failed])
         time.sleep(DECIDED_SECONDS)
         assert [failed] == kept(other, "stock")
-
-
-def test_spans_of_a_trace_meet_in_one_gateway(tmp_path: Path) -> None:
-    """Each trace has one failed span among four, sent apart: only who sees all keeps all."""
-    several = "gateway: {replicas: 2, resolver: {static: ['a:4317', 'b:4317']}}\n"
-    traces = [new_trace_id() for _ in range(60)]
-    with installation(tmp_path, baseline=0, gateways=2, more=several) as (made, other):
-        for part in range(4):
-            send(made, "checkout", *(Span(trace_id=t, failed=part == 2) for t in traces))
-
-        def taken() -> list[float]:
-            return [g.counted("otelcol_receiver_accepted_spans_total") for g in made.gateways]
-
-        assert 240 == settles(lambda: sum(taken()), 240)
-        assert [0, 0] == [spans % 4 for spans in taken()], "all four spans of a trace"
-        assert all(taken()), "both gateways have work"
-        wanted = sorted(4 * traces)
-        assert wanted == settles(lambda: kept(other, "checkout"), wanted)

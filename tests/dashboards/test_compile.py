@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from slo.dashboards import emit
+from slo.dashboards.texts import plain
 from slo.engine.cli import program
 from slo.errors import ToolError
 from slo.plan import SpecSet
@@ -96,3 +97,7 @@ def a_service() -> object:
     options = CompileOptions(kinds=("rules",))
     found = compile_specs([str(root / "examples" / "specs" / "checkout.yaml")], options)
     return found.specs.services[0]
+
+
+def test_a_description_makes_no_variable_of_grafana() -> None:
+    assert r"costs &#36;5 &#36;{datasource} \[\[x\]\]" == plain("costs $5\n${datasource}\t[[x]]")
