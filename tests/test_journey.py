@@ -35,9 +35,9 @@ sys.exit(main())
 # Seen only where there is a collector; each comes after the step before it.
 WITH_COLLECTOR = (
     r"collector +http://127\.0\.0\.1:\d+ +takes a span and a log line of every request",
-    r"the collectors counted errors in 0\.0% of its spans, 0\.0% of its logs",
-    r"the collectors counted errors in [1-9]\d*\.\d% of its spans, [1-9]\d*\.\d% of its logs",
-    r"error budget \d+\.\d% by its spans, \d+\.\d% by its logs",
+    r"the collectors counted errors in 0\.0% of the spans, 0\.0% of the logs",
+    r"the collectors counted errors in [1-9]\d*\.\d% of the spans, [1-9]\d*\.\d% of the logs",
+    r"error budget \d+\.\d% by the spans, \d+\.\d% by the logs",
     r"ok +spans +a span went from agent to gateway",
     r"the doctor found nothing wrong: exit code 0",
 )

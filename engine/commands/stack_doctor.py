@@ -171,13 +171,18 @@ def _text(line: Line, last: str) -> Iterator[str]:
     width = max(60, shutil.get_terminal_size((100, 24)).columns)
     mark = paint(verdict, f"{_MARKS[verdict]:<8}")
     indent = " " * 21
-    shown = textwrap.wrap(line.finding.figure, width - len(indent)) or [""]
+    shown = _wrapped(line.finding.figure, width - len(indent)) or [""]
     yield f"{mark} {name:<11} {shown[0]}"
     for rest in shown[1:]:
         yield indent + rest
     if line.finding.remedy:
-        for number, rest in enumerate(textwrap.wrap(line.finding.remedy, width - len(indent) - 3)):
+        for number, rest in enumerate(_wrapped(line.finding.remedy, width - len(indent) - 3)):
             yield f"{indent}{'-> ' if number == 0 else '   '}{rest}"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    # Names and addresses stay whole, to be copied.
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
 
 def _summary(counts: dict[str, int]) -> str:

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -20,9 +21,14 @@ __all__ = ["TARGETS", "command"]
 
 TARGETS = ("compose", "kubernetes", "local")
 _NEXT = {
-    "compose": "docker compose --file {out}/compose.yaml up --detach --wait",
-    "kubernetes": "kubectl apply --server-side --kustomize {out}/overlays/development",
-    "local": "slo stack up",
+    "compose": ("docker compose --file {out}/compose.yaml up --detach --wait",),
+    "kubernetes": (
+        "kubectl create namespace {name}",
+        "kubectl kustomize --load-restrictor LoadRestrictionsNone {out}/secrets "
+        "| kubectl apply --server-side -f -",
+        "kubectl apply --server-side --kustomize {out}/overlays/development",
+    ),
+    "local": ("slo stack up",),
 }
 _SHOWN = 12
 
@@ -63,7 +69,10 @@ def command(target: str, out: Path | None, settings_file: Path, check: bool, for
     if target != "local":
         # On this machine, `slo stack up` does it.
         _report_secrets(target, inputs)
-    click.echo(f"next:  {_NEXT[target].format(out=folder)}", err=True)
+    steps = [
+        step.format(out=quote(str(folder)), name=inputs.settings.name) for step in _NEXT[target]
+    ]
+    click.echo("next:  " + "\n       ".join(steps), err=True)
 
 
 def _refuse_among_specs(folder: Path, inputs: StackInputs) -> None:

@@ -132,7 +132,7 @@ class Poller:
         """Refresh now and from now on, in the running event loop."""
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_job(
-            self.tick,
+            self._scheduled,
             "interval",
             seconds=self.pace.interval,
             jitter=self.pace.jitter or None,
@@ -168,6 +168,14 @@ class Poller:
         """Return when nothing is being written any more."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
+
+    async def _scheduled(self) -> None:
+        try:
+            await self.tick()
+        except asyncio.CancelledError:
+            # `stop` cancels a refresh that runs; to the scheduler that would be a failed job.
+            if self._scheduler is not None:
+                raise
 
     async def tick(self) -> None:
         """Do what is due: find out who leads, and refresh if it is time."""

@@ -125,7 +125,7 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
 
     parts = "Prometheus, Alertmanager, the collectors" if collector else "Prometheus, Alertmanager"
     terminal.step(f"Start the shop, and the stack around it: {parts} and the engine")
-    terminal.note(f"shop          {shop.url}")
+    terminal.seen(f"shop          {shop.url}")
     stack = running.enter_context(
         run_stack(
             directory,
@@ -156,12 +156,12 @@ def set_up(running: ExitStack, terminal: Terminal, example: Path, directory: Pat
         scene = replace(scene, reporter=reporter)
         terminal.seen(f"collector     {agent}   takes a span and a log line of every request")
     else:
-        terminal.note("left out      spans and logs: this machine has no collector")
+        terminal.note("    left out      spans and logs: this machine has no collector")
         terminal.texts({"to have it": remedy(_COLLECTOR)})
     traffic = running.enter_context(
         run_traffic(shop.url, ROUTES, requests_per_second=_REQUESTS_PER_SECOND)
     )
-    terminal.note(f"traffic       {_REQUESTS_PER_SECOND:g} requests a second")
+    terminal.seen(f"traffic       {_REQUESTS_PER_SECOND:g} requests a second")
     return replace(scene, traffic=traffic)
 
 
@@ -199,7 +199,7 @@ def _remember(terminal: Terminal, compiled: Path, data: Path, telemetry: bool) -
         ],
         data,
     )
-    terminal.note(
+    terminal.seen(
         f"history       {HISTORY.length} with {HISTORY.requests / 1e6:.0f} million requests, "
         f"of which {HISTORY.error_ratio:.2%} failed (made up for the demo)"
     )
@@ -219,7 +219,7 @@ def _tell_parts(scene: Scene) -> None:
     terminal.seen(
         f"engine        {scene.engine.url}   slo serve, reading every {_READING_INTERVAL}"
     )
-    terminal.note(f"board         {scene.engine.url}/   open it in a browser and watch")
+    terminal.seen(f"board         {scene.engine.url}/   open it in a browser and watch")
 
 
 def _owners(template: Path, receiver_url: str) -> str:

@@ -55,12 +55,12 @@ def budgets(scene: Scene, is_right: Callable[[float], bool]) -> None:
         45,
         lambda r: r.budget is not None and is_right(r.budget),
     )
-    told = ", ".join(f"{found.budget:.1%} by its {name}" for name, found in readings.items())
+    told = ", ".join(f"{found.budget:.1%} by the {name}" for name, found in readings.items())
     scene.terminal.seen(f"error budget {told}")
 
 
 def _say_ratios(scene: Scene, readings: dict[str, _Reading]) -> None:
-    told = ", ".join(f"{found.error_ratio:.1%} of its {name}" for name, found in readings.items())
+    told = ", ".join(f"{found.error_ratio:.1%} of the {name}" for name, found in readings.items())
     scene.terminal.seen(f"the collectors counted errors in {told}")
 
 

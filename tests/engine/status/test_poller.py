@@ -307,6 +307,23 @@ class TestSchedule:
         assert 2 == len(keeper.points)
 
 
+class TestStop:
+    def test_during_a_reading_is_no_failed_job(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The scheduler logs what its jobs raise, and this is nobody's mistake."""
+
+        async def work(poller: Poller, holder: Holder, server: Server) -> None:
+            poller.start()
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            await poller.stop()
+            await asyncio.sleep(0.05)
+
+        with caplog.at_level(logging.WARNING):
+            polling(work, lambda form: None)
+
+        assert [] == [record for record in caplog.records if record.name.startswith("apscheduler")]
+
+
 class TestSubscribe:
     def test_slow_reader(self) -> None:
         """A slow reader gets the latest one, and misses those between."""
