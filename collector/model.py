@@ -46,7 +46,7 @@ class Config:
     connectors: dict[str, Settings] = field(default_factory=dict)
     exporters: dict[str, Settings] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
-    telemetry: Settings = field(default_factory=dict)
+    telemetry: dict[str, Any] = field(default_factory=dict)
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _FOLDERS = ("/usr/share/grafana/bin", "/usr/local/bin", "/opt/jaeger", "/opt/lok
 _REMEDIES = {
     "amtool": "install the Debian package prometheus-alertmanager",
     "grafana-server": "install Grafana from its makers' packages",
-    "jaeger": "put Jaeger 2 (`jaeger`) on the PATH",
+    "jaeger": "run `scripts/build-jaeger`, or put Jaeger 2 (`jaeger`) on the PATH",
     "loki": "put `loki` on the PATH",
     "otelcol": "run `scripts/build-collector`, or put `otelcol-contrib` on the PATH",
     "prometheus": "install the Debian package prometheus",

@@ -39,7 +39,6 @@ _CHECK_SECONDS = 60.0
 # Beside what a part itself may take: those that it needs start before it.
 _MARGIN_SECONDS = 60.0
 # Only the engine's ledger can make it.
-_TOKEN = "engine-token"  # noqa: S105 - the name of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +128,7 @@ def _prepared(
     missing = make_secrets(stack.plan, secrets).missing
     if missing:
         lines = [f"  {secrets / secret.name}: {secret.purpose}" for secret in missing]
-        if any(secret.name == _TOKEN for secret in missing):
-            ledger = Path(LocalPlaces(settings).data("engine"))
-            ledger.mkdir(parents=True, exist_ok=True)
-            lines.append(
-                "make the token of the engine with\n"
-                f"  slo token create stack --scope read --scope gate "
-                f"--ledger sqlite:///{ledger / 'ledger.db'} > {secrets / _TOKEN}"
-            )
-        raise ToolError("\n".join(["these secrets are missing:", *lines]))
+        raise ToolError("\n".join(["these secrets are missing; write each into its file:", *lines]))
     return stack, folder
 
 

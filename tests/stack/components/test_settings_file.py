@@ -103,6 +103,9 @@ deadman: {url_file: heartbeat, interval: 5m}
             ("images: {graphana: grafana/grafana:1}", "SLO104", "3:10"),
             ("deadman: {url_file: 'https://example.com/secret'}", "SLO106", "3:21"),
             ("replicas: {prometheus: 2}", "SLO101", "3:12"),
+            ("expose: {grafana: {address: 999.1.1.1}}", "SLO106", "3:29"),
+            ("scrape: {shop: ['shop:99999']}", "SLO106", "3:17"),
+            ("resources: {loki: {cpu: 1, memory: 99999999999Gi}}", "SLO106", "3:36"),
             ("a: 1\na: 2", "SLO", "4:1"),
         ],
     )
