@@ -9,7 +9,7 @@ from slo.diagnostics import Diagnostic, Severity, sort_diagnostics
 from slo.indicators.span_conventions import NAMESPACE
 from slo.plan import SpecSet
 from slo.schema import closest
-from slo.telemetry import TelemetryPlan
+from slo.telemetry import ServiceTelemetry, TelemetryPlan
 
 __all__ = ["check_telemetry"]
 
@@ -23,6 +23,7 @@ def check_telemetry(specs: SpecSet, needs: Needs) -> tuple[Diagnostic, ...]:
     plan = specs.telemetry[0]
     found += _several_platforms(specs)
     found += _routes(specs, plan)
+    found += _jobs(specs)
     found += _histograms(needs)
     found += _metrics(plan, needs)
     found += _attributes(needs)
@@ -68,6 +69,24 @@ def _routes(specs: SpecSet, plan: TelemetryPlan) -> Iterator[Diagnostic]:
                 route.span,
                 f"did you mean `{guess}`?" if guess else "routes go by `owner` of the services",
             )
+
+
+def _jobs(specs: SpecSet) -> Iterator[Diagnostic]:
+    """Report jobs that two services scrape: the collector refuses two of one name."""
+    first: dict[str, ServiceTelemetry] = {}
+    for telemetry in (s.telemetry for s in specs.services if s.telemetry is not None):
+        for scrape in telemetry.scrapes:
+            other = first.setdefault(scrape.job, telemetry)
+            if other is not telemetry:
+                yield Diagnostic(
+                    "SLO717",
+                    Severity.ERROR,
+                    f"job `{scrape.job}` is scraped for `{telemetry.service}` and for "
+                    f"`{other.service}`",
+                    telemetry.span,
+                    "give each its own name; several targets of one job belong to one service",
+                    (("the other one is here", other.span),),
+                )
 
 
 def _histograms(needs: Needs) -> Iterator[Diagnostic]:

@@ -8,12 +8,12 @@ connector.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from slo.collector.agent import base_config, intake
-from slo.collector.destinations import exporter_of
+from slo.collector.destinations import escaped, exporter_of
 from slo.collector.hygiene import attribute_rules
 from slo.collector.model import Config, Pipeline
 from slo.collector.needs import Needs
@@ -61,7 +61,8 @@ def gateway_config(
     config = base_config(plan.gateway, options.gateway)
     # `span_metrics` tells by it whose counters are whose. Left out, it is made up at each start,
     # and every restart would make new series, whose first value no `rate()` sees.
-    config.telemetry["resource"] = {"collector.instance.id": options.instance}
+    resource = {"collector.instance.id": options.instance}
+    config.telemetry = {**config.telemetry, "resource": resource}
     processors = intake(config, plan, options.gateway, plan.gateway.memory_limit_mib, options.guard)
     rules = attribute_rules(services, (*needs.span_attributes, *needs.log_attributes))
     if rules is not None:
@@ -163,9 +164,11 @@ def _go_duration(length: Duration) -> str:
 
 def _logs(config: Config, context: _Context, intake: tuple[str, ...], rules: bool) -> None:
     to_metrics: tuple[str, ...] = ()
-    counters = {
-        name: condition for service in context.services for name, condition in _own(service).items()
-    }
+    counters: dict[str, list[str]] = {}
+    for service in context.services:
+        for name, condition in _own(service).items():
+            # Several services may count under one name; a record counts where one of them says so.
+            counters.setdefault(name, []).append(condition)
     wanted = counters or any(not u.metric.startswith(NAMESPACE) for u in context.needs.uses)
     if wanted and _takes_metrics(context):
         config.connectors["count"] = {"logs": _counts(context, counters)}
@@ -178,22 +181,23 @@ def _own(service: ServiceTelemetry) -> Mapping[str, str]:
     """Return the counters of *service*, each for its own records only."""
     where = of_services(service.names)
     return {
-        name: f"({where}) and ({condition})" for name, condition in service.log_counters.items()
+        name: f"({where}) and ({escaped(condition)})"
+        for name, condition in service.log_counters.items()
     }
 
 
-def _counts(context: _Context, counters: Mapping[str, str]) -> dict[str, Any]:
+def _counts(context: _Context, counters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     names = dict.fromkeys(("service.name", *context.needs.log_attributes))
     # A record without one of the attributes would not be counted at all, but for the default.
     attributes = [{"key": name, "default_value": ""} for name in names]
-    conditions: dict[str, str | None] = {ALL_RECORDS: None, BAD_RECORDS: _IS_BAD, **counters}
+    conditions: dict[str, Sequence[str]] = {ALL_RECORDS: (), BAD_RECORDS: (_IS_BAD,), **counters}
     return {
         name: {
             "description": _MEANINGS.get(name, "Log records, counted by a condition."),
-            **({"conditions": [condition]} if condition is not None else {}),
+            **({"conditions": list(wanted)} if wanted else {}),
             "attributes": attributes,
         }
-        for name, condition in conditions.items()
+        for name, wanted in conditions.items()
     }
 
 

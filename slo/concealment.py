@@ -29,6 +29,10 @@ _ENTRY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _LOGIN = re.compile(r"(?<=://)(?P<user>[^/\s:@\"']*):(?P<password>[^/\s@\"']+)(?=@)")
+_QUERY = re.compile(
+    rf"(?P<key>[?&][\w.-]{{0,40}}(?:{_NAMES}|key|sig)[\w.-]{{0,40}}=)(?P<value>[^&\s\"'#]+)",
+    re.IGNORECASE,
+)
 # What says where a secret is, not what it is.
 _PLACE = re.compile(r"(env:[A-Za-z_]\w*|file:/\S*|true|false|null)\Z")
 _PATH = re.compile(r"[\w.~-]*(/[\w.-]+)+\Z")
@@ -42,8 +46,11 @@ def concealed(text: str) -> str:
     ('token: ******  # mine', 'token: env:TOKEN')
     >>> concealed("url: https://bot:hunter2@chat.example.com")
     'url: https://bot:*******@chat.example.com'
+    >>> concealed("url: https://chat.example.com/hook?room=1&api_key=hunter2")
+    'url: https://chat.example.com/hook?room=1&api_key=*******'
     """
     text = _LOGIN.sub(lambda m: f"{m['user']}:{MASK * len(m['password'])}", text)
+    text = _QUERY.sub(lambda m: f"{m['key']}{MASK * len(m['value'])}", text)
     return _ENTRY.sub(_masked, text)
 
 

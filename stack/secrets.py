@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +70,13 @@ def make_secrets(plan: StackPlan, folder: Path) -> MadeSecrets:
     Make what can be made in *folder*; what is there is never changed, unless it follows.
 
     Raises:
-        ToolError: The folder cannot be written.
+        ToolError: The folder cannot be written, or is there for something else.
     """
     wanted = secrets_of(plan)
     made: list[str] = []
     try:
         if wanted:
-            _make_folder(folder)
+            _make_folder(folder, {secret.name for secret in wanted})
         for secret in wanted:
             if secret.generated and not (folder / secret.name).exists():
                 text = _PREFIXES.get(secret.name, "") + secrets.token_urlsafe(32)
@@ -90,8 +90,16 @@ def make_secrets(plan: StackPlan, folder: Path) -> MadeSecrets:
     return MadeSecrets(tuple(made), missing_secrets(plan, folder))
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, names: Collection[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    ours = (folder / ".gitignore").exists() and (folder / ".gitignore").read_text() == _IGNORE
+    others = sorted(path.name for path in folder.iterdir() if path.name not in names)
+    if others and not ours:
+        # It is about to be closed to everybody, and to version control.
+        raise ToolError(
+            f"{folder} is to hold secrets and nothing else, but has {', '.join(others[:3])}: "
+            "name a folder of its own with `secrets`"
+        )
     folder.chmod(_FOLDER_MODE)
     ignore = folder / ".gitignore"
     if not ignore.exists():

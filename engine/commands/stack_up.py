@@ -22,7 +22,7 @@ _INSTEAD = {
     "compose": "slo stack render --target compose && "
     "docker compose --file stack/compose/compose.yaml up --detach --wait",
     "kubernetes": "slo stack render --target kubernetes && "
-    "kubectl apply --kustomize stack/kubernetes/overlays/development",
+    "kubectl apply --server-side --kustomize stack/kubernetes/overlays/development",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slo.errors import ToolError
 from slo.stack.components.context import Context
 
 __all__ = ["read_path", "reader", "writer", "writer_path"]
@@ -13,8 +14,8 @@ _WRITE_PATHS = {"vminsert": "/insert/0/prometheus/api/v1/write"}
 
 
 def reader(context: Context) -> str:
-    """Return the component that answers PromQL."""
-    return next(name for name in _READERS if context.has(name))
+    """Return the component that answers PromQL; raise `ToolError` when there is none."""
+    return _present(context, _READERS)
 
 
 def read_path(component: str) -> str:
@@ -24,7 +25,17 @@ def read_path(component: str) -> str:
 
 def writer(context: Context) -> str:
     """Return the component that takes samples by remote write."""
-    return next(name for name in _WRITERS if context.has(name))
+    return _present(context, _WRITERS)
+
+
+def _present(context: Context, names: tuple[str, ...]) -> str:
+    found = next((name for name in names if context.has(name)), None)
+    if found is None:
+        raise ToolError(
+            "no part of this stack keeps metrics: on one machine install `prometheus`, or "
+            "`victoria-metrics` with `metrics: {engine: victoria-metrics}` without `shards`"
+        )
+    return found
 
 
 def writer_path(component: str) -> str:

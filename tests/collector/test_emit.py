@@ -192,6 +192,27 @@ class TestLogCounts:
         ] == counts["pay.failed"]["conditions"]
 
 
+    def test_of_one_name_count_for_every_service_that_declares_it(self) -> None:
+        count = "telemetry:\n  logs:\n    count: {{pay.failed: '{}'}}\n"
+        shop = service(LOGS, more=count.format("severity_number > 5"))
+        bills = service(LOGS, "bills", more=count.format('IsMatch(body, "no$")'))
+        counts = make(PLATFORM, shop, bills).gateway.connectors["count"]["logs"]
+
+        assert [
+            '(resource.attributes["service.name"] == "shop") and (severity_number > 5)',
+            # The collector would put a variable's value in place of a single `$`.
+            '(resource.attributes["service.name"] == "bills") and (IsMatch(body, "no$$"))',
+        ] == counts["pay.failed"]["conditions"]
+
+
+def test_two_services_cannot_scrape_one_job() -> None:
+    scrape = "telemetry: {scrape: [{job: node, targets: ['a:1']}]}\n"
+    documents = (PLATFORM, service(LOGS, more=scrape), service(LOGS, "bills", more=scrape))
+
+    assert ["SLO717"] == make(*documents).codes
+    assert [] == make(*documents[:2]).codes
+
+
 class TestSampling:
     def policies(self, *documents: str) -> dict[str, dict[str, object]]:
         processor = make(*documents).gateway.processors["tail_sampling"]

@@ -98,6 +98,11 @@ class TestEveryStack:
                     assert f"- {name}" not in config.text
 
 
+def test_without_anything_that_keeps_metrics_is_an_error_with_a_way_out() -> None:
+    with pytest.raises(ToolError, match="install `prometheus`"):
+        plan(StackSettings(), without=("prometheus",))
+
+
 def _paths(words: list[str], texts: list[str], root: str) -> set[str]:
     found = {word[word.index(root) :] for word in words if root in word}
     for text in texts:

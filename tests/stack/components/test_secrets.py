@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from slo.engine.server.monitor_token import monitor_token
+from slo.errors import ToolError
 from slo.stack.secrets import make_secrets, missing_secrets, secrets_of
 from tests.stack.components.stacks import EVERYTHING_PUBLIC, VARIANTS, plan
 
@@ -32,6 +33,15 @@ class TestMakeSecrets:
 
         assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
         assert "*" in (folder / ".gitignore").read_text().splitlines()
+
+    def test_leaves_a_folder_alone_that_is_there_for_something_else(self, tmp_path: Path) -> None:
+        (tmp_path / "slostack.yaml").write_text("version: slo/v1\n")
+        mode = tmp_path.stat().st_mode
+
+        with pytest.raises(ToolError, match=r"slostack\.yaml.*a folder of its own"):
+            make_secrets(plan(), tmp_path)
+        assert ["slostack.yaml"] == [path.name for path in tmp_path.iterdir()]
+        assert mode == tmp_path.stat().st_mode
 
     def test_never_changes_what_the_user_put_there(self, tmp_path: Path) -> None:
         (tmp_path / "grafana-password").write_text("mine")
