@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 _COMMANDS = {
     "render": "Write the files of a target: Compose, Kubernetes, or for this machine.",
-    "up": "Start the stack on this machine, or bring it in line with the settings.",
+    "up": "Start the stack, or bring it in line with the settings.",
     "down": "Stop it; the data stays.",
     "status": "Show its parts: state, since when, restarts, addresses.",
     "doctor": "Prove the paths end to end, and say what to do about each failure.",

@@ -1,4 +1,4 @@
-"""Stop the stack of this machine."""
+"""Stop the stack."""
 
 from __future__ import annotations
 
@@ -6,29 +6,49 @@ from pathlib import Path
 
 import click
 
-from slo.engine.commands.stack_options import local_only, settings_option, target_option
+from slo.engine.commands.stack_options import (
+    context_option,
+    out_option,
+    refuse_other_targets,
+    settings_option,
+    target_option,
+)
 from slo.stack.settings_file import load_settings
 
 __all__ = ["command"]
 
-_INSTEAD = {
-    "compose": "docker compose --file stack/compose/compose.yaml down",
-    "kubernetes": "kubectl delete --kustomize stack/kubernetes/overlays/development",
-}
-
 
 @click.command(
     "down",
-    help="Stop the stack of this machine, in reverse order. Its data stays, unless you say "
-    "--purge.",
+    help="Stop the stack. Its data stays, unless you say --purge.",
 )
 @target_option
 @settings_option
-@click.option("--purge", is_flag=True, help="Delete its data, too: history, ledger and logs.")
+@out_option
+@context_option
+@click.option(
+    "--purge",
+    is_flag=True,
+    help="Delete its data, too: history, ledger, logs; in a cluster the whole namespace.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before deleting.")
-def command(target: str, settings_file: Path, purge: bool, yes: bool) -> None:
+def command(
+    target: str,
+    settings_file: Path,
+    out: Path | None,
+    context: str | None,
+    purge: bool,
+    yes: bool,
+) -> None:
     """Stop, and delete only what was asked for."""
-    local_only(target, _INSTEAD)
+    given = {"--out": (out, ("compose",)), "--context": (context, ("kubernetes",))}
+    refuse_other_targets(target, {name: of for name, (value, of) in given.items() if value})
+    if target != "local":
+        from slo.engine.commands.stack_outside import bring_down
+
+        settings = load_settings(settings_file)
+        bring_down(target, settings, out=out, context=context, purge=purge, yes=yes)
+        return
     from slo.stack.supervisor.control import one_at_a_time, stop_supervisor
     from slo.stack.supervisor.daemon import end_leftovers
     from slo.stack.targets.local_places import local_folder

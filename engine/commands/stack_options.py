@@ -12,7 +12,15 @@ import click
 
 from slo.stack.settings_file import SETTINGS_FILE
 
-__all__ = ["TARGETS", "local_only", "paint", "settings_option", "target_option"]
+__all__ = [
+    "TARGETS",
+    "context_option",
+    "out_option",
+    "paint",
+    "refuse_other_targets",
+    "settings_option",
+    "target_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,17 +51,39 @@ def target_option(command: F) -> F:
     )(command)
 
 
-def local_only(target: str, instead: dict[str, str]) -> None:
+def out_option(command: F) -> F:
+    """Add the option that names the folder that was rendered to, as `slo stack render` has it."""
+    return click.option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of the rendered files; not for local.  [default: stack/TARGET beside the "
+        "settings]",
+    )(command)
+
+
+def context_option(command: F) -> F:
+    """Add the option that chooses a cluster."""
+    return click.option(
+        "--context",
+        metavar="NAME",
+        help="Context of kubectl, for target kubernetes.  [default: the current one]",
+    )(command)
+
+
+def refuse_other_targets(target: str, wanted: dict[str, tuple[str, ...]]) -> None:
     """
-    Refuse a target that other programs look after, and name their command.
+    Refuse options that mean nothing for *target*.
+
+    Args:
+        wanted: Targets of each option that was not left out.
 
     Raises:
-        UsageError: *target* is not `local`.
+        UsageError: One is for other targets.
     """
-    if target != "local":
-        raise click.UsageError(
-            f"target {target} is looked after by its own program:\n  {instead[target]}"
-        )
+    for option, targets in wanted.items():
+        if target not in targets:
+            raise click.UsageError(f"{option} is for target {' and '.join(targets)}, not {target}")
 
 
 def paint(word: str, text: str, *, stream: Any = sys.stdout) -> str:

@@ -17,7 +17,7 @@ from slo.stack.components.model import StackPlan
 from slo.stack.rendering import TreeChanges, compare_tree, diff_tree, write_tree
 from slo.stack.settings_file import SETTINGS_FILE
 
-__all__ = ["TARGETS", "command"]
+__all__ = ["TARGETS", "command", "write_target"]
 
 TARGETS = ("compose", "kubernetes", "local")
 _NEXT = {
@@ -59,20 +59,39 @@ def command(target: str, out: Path | None, settings_file: Path, check: bool, for
     code = present(inputs.diagnostics, inputs.texts or {}, "text", strict=False)
     if code:
         sys.exit(code)
-    folder = out or inputs.settings.folder / "stack" / target
-    _refuse_among_specs(folder, inputs)
-    artifacts = _artifacts(target, inputs, folder)
     if check:
-        sys.exit(_compare(artifacts, folder))
-    changes = write_tree(artifacts, folder, force=force)
-    _report(changes, artifacts, folder)
-    if target != "local":
-        # On this machine, `slo stack up` does it.
-        _report_secrets(target, inputs)
+        folder = _folder(target, inputs, out)
+        sys.exit(_compare(_artifacts(target, inputs, folder), folder))
+    folder = write_target(target, inputs, out, force=force)
     steps = [
         step.format(out=quote(str(folder)), name=inputs.settings.name) for step in _NEXT[target]
     ]
     click.echo("next:  " + "\n       ".join(steps), err=True)
+
+
+def write_target(
+    target: str, inputs: StackInputs, out: Path | None, *, force: bool = False
+) -> Path:
+    """
+    Write the files of *target*, make the secrets that may be random, and return the folder.
+
+    Raises:
+        OutputError: Somebody has edited a file, and not *force*.
+        ToolError: The settings do not fit the specs.
+    """
+    folder = _folder(target, inputs, out)
+    artifacts = _artifacts(target, inputs, folder)
+    _report(write_tree(artifacts, folder, force=force), artifacts, folder)
+    if target != "local":
+        # On this machine, `slo stack up` does it.
+        _report_secrets(target, inputs)
+    return folder
+
+
+def _folder(target: str, inputs: StackInputs, out: Path | None) -> Path:
+    folder = out or inputs.settings.folder / "stack" / target
+    _refuse_among_specs(folder, inputs)
+    return folder
 
 
 def _refuse_among_specs(folder: Path, inputs: StackInputs) -> None:

@@ -1,4 +1,4 @@
-"""Show the parts of this machine's stack."""
+"""Show the parts of the stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slo.engine.commands.stack_options import local_only, paint, settings_option, target_option
+from slo.engine.commands.stack_options import (
+    context_option,
+    out_option,
+    paint,
+    refuse_other_targets,
+    settings_option,
+    target_option,
+)
 from slo.stack.settings_file import load_settings
 
 if TYPE_CHECKING:
@@ -21,20 +28,19 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_INSTEAD = {
-    "compose": "docker compose --file stack/compose/compose.yaml ps",
-    "kubernetes": "kubectl get pods --selector app.kubernetes.io/part-of=slostack",
-}
 _HEAD = ("PART", "STATE", "SINCE", "RESTARTS", "VERSION", "ADDRESS")
 
 
 @click.command(
     "status",
-    help="Show the parts of this machine's stack: state, since when, restarts, version, address.",
+    help="Show the parts of the stack: state, version, address; on this machine also since when, "
+    "and restarts.",
     epilog="Exit codes: 0 all parts are up, 1 some are not, 2 wrong usage.",
 )
 @target_option
 @settings_option
+@out_option
+@context_option
 @click.option(
     "--format",
     "style",
@@ -43,9 +49,17 @@ _HEAD = ("PART", "STATE", "SINCE", "RESTARTS", "VERSION", "ADDRESS")
     show_default=True,
     help="How it is printed.",
 )
-def command(target: str, settings_file: Path, style: str) -> None:
+def command(
+    target: str, settings_file: Path, out: Path | None, context: str | None, style: str
+) -> None:
     """Print how the parts stand."""
-    local_only(target, _INSTEAD)
+    given = {"--out": (out, ("compose",)), "--context": (context, ("kubernetes",))}
+    refuse_other_targets(target, {name: of for name, (value, of) in given.items() if value})
+    if target != "local":
+        from slo.engine.commands.stack_outside import show_status
+
+        settings = load_settings(settings_file)
+        sys.exit(0 if show_status(target, settings, out=out, context=context, style=style) else 1)
     from slo.stack.supervisor.control import known_parts, stack_state
     from slo.stack.targets.local_places import local_folder
 

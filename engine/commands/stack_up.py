@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slo.engine.commands.shared import present
-from slo.engine.commands.stack_options import local_only, paint, settings_option, target_option
+from slo.duration import Duration
+from slo.engine.commands.shared import PROMETHEUS_DURATION, present
+from slo.engine.commands.stack_options import (
+    context_option,
+    out_option,
+    paint,
+    refuse_other_targets,
+    settings_option,
+    target_option,
+)
 from slo.engine.stack_inputs import read_stack
 
 if TYPE_CHECKING:
@@ -18,34 +26,82 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_INSTEAD = {
-    "compose": "slo stack render --target compose && "
-    "docker compose --file stack/compose/compose.yaml up --detach --wait",
-    "kubernetes": "slo stack render --target kubernetes && "
-    "kubectl apply --server-side --kustomize stack/kubernetes/overlays/development",
-}
+_CLUSTER, _CONTAINERS = ("kubernetes",), ("compose", "kubernetes")
+_WAIT = Duration.parse("5m")
 
 
 @click.command(
     "up",
-    help="Start the stack on this machine, or bring it in line with settings and specs. What is "
-    "right already goes on undisturbed; mistakes are found before anything is stopped.",
+    help="Start the stack, or bring it in line with settings and specs. What is right already goes "
+    "on undisturbed; mistakes are found before anything is stopped. For compose and kubernetes "
+    "it renders the files and calls docker or kubectl.",
     epilog="Exit codes: 0 everything is up, 1 something is not, 2 wrong usage.",
 )
 @target_option
 @settings_option
-@click.option("--foreground", is_flag=True, help="Stay here until Ctrl-C; for service managers.")
-@click.option("--require", is_flag=True, help="Fail where this machine cannot run every part.")
+@out_option
+@click.option(
+    "--foreground",
+    is_flag=True,
+    help="Stay here until Ctrl-C; for service managers. Target local only.",
+)
+@click.option(
+    "--require",
+    is_flag=True,
+    help="Fail where this machine cannot run every part. Target local only.",
+)
+@click.option(
+    "--overlay",
+    type=click.Choice(["development", "production"]),
+    help="Which sizes and extras, for target kubernetes.  [default: development]",
+)
+@context_option
+@click.option(
+    "--wait",
+    type=PROMETHEUS_DURATION,
+    help="How long to wait until containers or pods are up; not for local.  [default: 5m]",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait until everything is up.")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is the right cluster.")
 def command(
-    target: str, settings_file: Path, foreground: bool, require: bool, no_wait: bool
+    target: str,
+    settings_file: Path,
+    out: Path | None,
+    foreground: bool,
+    require: bool,
+    overlay: str | None,
+    context: str | None,
+    wait: Duration | None,
+    no_wait: bool,
+    yes: bool,
 ) -> None:
     """Bring the stack up and say how it stands."""
-    local_only(target, _INSTEAD)
+    given = {
+        "--out": (out, _CONTAINERS),
+        "--wait": (wait, _CONTAINERS),
+        "--overlay": (overlay, _CLUSTER),
+        "--context": (context, _CLUSTER),
+        "--foreground": (foreground, ("local",)),
+        "--require": (require, ("local",)),
+    }
+    refuse_other_targets(target, {name: of for name, (value, of) in given.items() if value})
     inputs = read_stack(settings_file)
     code = present(inputs.diagnostics, inputs.texts or {}, "text", strict=False)
     if code:
         sys.exit(code)
+    if target != "local":
+        from slo.engine.commands.stack_outside import bring_up as bring_up_outside
+
+        bring_up_outside(
+            target,
+            inputs,
+            out=out,
+            overlay=overlay or "development",
+            context=context,
+            wait_seconds=0 if no_wait else (wait or _WAIT).seconds,
+            yes=yes,
+        )
+        return
     from slo.stack.targets.local_up import bring_up, run_in_foreground
 
     if foreground:

@@ -108,7 +108,7 @@ def services(draw: Callable[..., Any], name: str) -> dict[str, Any]:
             "count": {"bad.ones": "severity_number > 8"},
         }
     if draw(st.booleans()):
-        telemetry["scrape"] = [{"job": "jobs", "targets": ["a:1"]}]
+        telemetry["scrape"] = [{"job": f"{name}-jobs", "targets": ["a:1"]}]
     if draw(st.booleans()):
         telemetry["sampling"] = {"baseline": draw(st.sampled_from([0, 5, 100]))}
     made: dict[str, Any] = {
