@@ -57,7 +57,7 @@ class KubernetesStack:
         """
         self._name = name
         self._kubectl = (find_tool("kubectl", _INSTALL), "--context", context)
-        self._ours = f"app.kubernetes.io/part-of={name},app.kubernetes.io/managed-by=slostack"
+        self._ours = f"app.kubernetes.io/part-of={name}"
 
     def up(self, folder: Path, overlay: str) -> None:
         """
@@ -107,7 +107,9 @@ class KubernetesStack:
             ToolError: The server refused, or did not get it done in time.
         """
         self._delete(_REPLACEABLE, *self._in_namespace, "--selector", self._ours)
-        self._delete(_OF_CLUSTER, "--selector", self._ours)
+        # What belongs to no namespace may be that of somebody else with the same name.
+        ours = f"{self._ours},app.kubernetes.io/managed-by=slostack"
+        self._delete(_OF_CLUSTER, "--selector", ours)
 
     def purge(self) -> None:
         """
