@@ -25,6 +25,7 @@ _REPLACEABLE = (
     "horizontalpodautoscalers,poddisruptionbudgets,ingresses,"
     f"{_WORKLOADS},services,configmaps,networkpolicies,serviceaccounts"
 )
+_MANAGED = "app.kubernetes.io/managed-by=slostack"
 _OF_CLUSTER = "clusterrolebindings,clusterroles"
 
 
@@ -108,8 +109,7 @@ class KubernetesStack:
         """
         self._delete(_REPLACEABLE, *self._in_namespace, "--selector", self._ours)
         # What belongs to no namespace may be that of somebody else with the same name.
-        ours = f"{self._ours},app.kubernetes.io/managed-by=slostack"
-        self._delete(_OF_CLUSTER, "--selector", ours)
+        self._delete(_OF_CLUSTER, "--selector", f"{self._ours},{_MANAGED}")
 
     def purge(self) -> None:
         """
@@ -123,7 +123,9 @@ class KubernetesStack:
         later = "--wait=false"
         self._delete("persistentvolumeclaims", *self._in_namespace, "--selector", claims, later)
         self._delete("secrets", *self._in_namespace, "--selector", self._ours, later)
-        self._delete("namespace", self._name, later)
+        # Only one that `up` has taken: who uses another one's namespace keeps it.
+        own = ("--selector", f"{self._ours},{_MANAGED}")
+        self._delete("namespaces", "--field-selector", f"metadata.name={self._name}", *own, later)
 
     def parts(self) -> tuple[OutsidePart, ...]:
         """
