@@ -191,7 +191,6 @@ class TestLogCounts:
             '(attributes["event"] == "pay")'
         ] == counts["pay.failed"]["conditions"]
 
-
     def test_of_one_name_count_for_every_service_that_declares_it(self) -> None:
         count = "telemetry:\n  logs:\n    count: {{pay.failed: '{}'}}\n"
         shop = service(LOGS, more=count.format("severity_number > 5"))
