@@ -108,6 +108,8 @@ def _kinds(only: tuple[str, ...], out: Path | None) -> tuple[str, ...]:
     """Return what to make: all that can be made here, where nothing else is asked for."""
     if not only and out is None:
         return ("rules",)
+    if only and "dashboards" not in only:
+        return only
     from slo.dashboards.emit import MISSING, available
 
     if available():
