@@ -32,7 +32,7 @@ def local_plan(settings: StackSettings, found: Compiled) -> StackPlan:
     """Return the stack of this machine, whichever programs it has."""
     alone = replace(settings, replicas={})
     versions = Versions(collector=(0, 161))
-    return stack_plan(alone, found, LocalPlaces(alone, Path("/home/data")), versions=versions)
+    return stack_plan(alone, found, LocalPlaces(alone, Path("/srv/data")), versions=versions)
 
 
 TARGETS: dict[str, Callable[[StackSettings, Compiled], StackPlan]] = {
